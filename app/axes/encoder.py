@@ -1,0 +1,101 @@
+"""Hidden states of the untuned base model, one vector a sentence.
+
+The vector is the mean over a sentence's tokens, the first left out, of a decoder block's output. The first token is
+left out because it holds the attention sink: its state is two orders of magnitude larger than the rest and says
+nothing of the sentence (massive activations, arXiv 2402.17762).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import torch
+
+MAX_TOKENS = 512
+"""Tokens read of one sentence, and packed into one forward pass."""
+
+
+class SentenceEncoder:
+    """Runs the first `block + 1` decoder blocks, in fp32 on the CPU, so that a text has one point on every machine.
+
+    Sentences are packed into one row with a block-diagonal causal mask: no token is spent on padding, and no sentence
+    sees another.
+    """
+
+    def __init__(self, folder: Path, block: int) -> None:
+        self._folder, self.block = folder, block
+        self._lock = threading.Lock()
+        self._model: Any = None
+        self._tokenizer: Any = None
+
+    def load(self) -> None:
+        with self._lock:
+            if self._model is not None:
+                return
+            import torch
+            from transformers import AutoModel, AutoTokenizer
+
+            model = AutoModel.from_pretrained(self._folder, dtype=torch.float32).eval()
+            model.layers = model.layers[: self.block + 1]
+            # The final norm belongs to the block that was cut off; what is read is the block's own output.
+            model.norm = torch.nn.Identity()
+            self._tokenizer = AutoTokenizer.from_pretrained(self._folder)
+            self._model = model
+
+    def token_ids(self, sentences: Sequence[str]) -> list[list[int]]:
+        self.load()
+        ids: list[list[int]] = self._tokenizer(list(sentences), truncation=True, max_length=MAX_TOKENS).input_ids
+        return ids
+
+    def encode(self, sentences: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Shape (len(sentences), hidden size), float32; a sentence of no or one token is the mean of what it has."""
+        rows = self.token_ids(sentences)
+        out = np.zeros((len(rows), self._model.config.hidden_size), np.float32)
+        pack: list[int] = []
+        size = 0
+        for i, row in enumerate(rows):
+            if pack and size + len(row) > MAX_TOKENS:
+                out[pack] = self._encode_pack([rows[j] for j in pack])
+                pack, size = [], 0
+            pack.append(i)
+            size += len(row)
+        if pack:
+            out[pack] = self._encode_pack([rows[j] for j in pack])
+        return out
+
+    def _encode_pack(self, rows: list[list[int]]) -> npt.NDArray[np.float32]:
+        import torch
+
+        lengths = torch.tensor([len(r) for r in rows])
+        owner = torch.repeat_interleave(torch.arange(len(rows)), lengths)
+        position = torch.cat([torch.arange(len(r)) for r in rows])
+        ids = torch.tensor([t for r in rows for t in r]).long()
+        if len(ids) == 0:
+            return np.zeros((len(rows), self._model.config.hidden_size), np.float32)
+        sees = (owner[:, None] == owner[None, :]) & (position[:, None] >= position[None, :])
+        with torch.inference_mode(), self._lock:
+            hidden = self._model(
+                input_ids=ids[None],
+                position_ids=position[None],
+                attention_mask=sees[None, None],
+                use_cache=False,
+            ).last_hidden_state[0]
+        return _pool(hidden, owner, position, len(rows))
+
+
+def _pool(hidden: torch.Tensor, owner: torch.Tensor, position: torch.Tensor, n: int) -> npt.NDArray[np.float32]:
+    import torch
+
+    several = torch.bincount(owner, minlength=n)[owner] > 1
+    weight = ((position > 0) | ~several).to(hidden.dtype)
+    total = torch.zeros(n, hidden.shape[1]).index_add_(0, owner, hidden * weight[:, None])
+    count = torch.zeros(n).index_add_(0, owner, weight).clamp(min=1)
+    pooled: npt.NDArray[np.float32] = (total / count[:, None]).numpy()
+    return pooled

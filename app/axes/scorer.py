@@ -1,0 +1,137 @@
+"""Two scorers: one that places and chooses (base model), and an independent one that only reports (MiniLM)."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from app.axes.encoder import SentenceEncoder
+from app.axes.heads import Array, Heads
+from app.axes.types import Placement, Unplaceable
+from app.llm.store import ModelStore
+from app.text import sentences
+
+WEIGHTS = Path(__file__).parent / "weights"
+BLOCK = 19
+"""0-based; of blocks 7, 11, 15, 19 and 23 its output separates the strategies best (docs/axes.md)."""
+CACHED_SENTENCES = 50_000
+CACHED_TEXTS = 10_000
+
+
+class Encoder(Protocol):
+    def load(self) -> None: ...
+
+    def encode(self, sentences: Sequence[str]) -> npt.NDArray[np.float32]: ...
+
+
+class MiniLM:
+    """Sentence embeddings, shape (n, 384), unit length."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._model: object | None = None
+
+    def load(self) -> None:
+        with self._lock:
+            if self._model is None:
+                from sentence_transformers import SentenceTransformer
+
+                self._model = SentenceTransformer(str(self._folder), device="cpu")
+
+    def encode(self, sentences: Sequence[str]) -> npt.NDArray[np.float32]:
+        self.load()
+        model = self._model
+        with self._lock:
+            vectors: npt.NDArray[np.float32] = model.encode(  # type: ignore[union-attr]
+                list(sentences), normalize_embeddings=True, show_progress_bar=False
+            )
+        return vectors
+
+
+def base_encoder(store: ModelStore) -> SentenceEncoder:
+    return SentenceEncoder(store.default_folder(), BLOCK)
+
+
+class HeadScorer:
+    """Scores texts with an encoder and its heads; thread-safe, deterministic, cached by content.
+
+    The encoder is made on first use, so that the app opens before its weights are there.
+    """
+
+    def __init__(self, name: str, weights: Path, make_encoder: Callable[[], Encoder]) -> None:
+        self._heads = Heads.load(weights)
+        self._make_encoder = make_encoder
+        self._encoder: Encoder | None = None
+        self._lock = threading.Lock()
+        self._sentences: OrderedDict[str, Array] = OrderedDict()
+        self._texts: OrderedDict[str, Placement] = OrderedDict()
+        self.scorer_id = f"{name}-{self._heads.sha256[:12]}"
+
+    def load(self) -> None:
+        with self._lock:
+            if self._encoder is None:
+                encoder = self._make_encoder()
+                encoder.load()
+                self._encoder = encoder
+
+    def score(self, texts: Sequence[str]) -> list[Placement]:
+        """One placement a text, in order; raises Unplaceable for a text without a word in it.
+
+        One forward pass for all sentences not seen before.
+        """
+        self.load()
+        with self._lock:
+            wanted = {text: self._split(text) for text in texts if text not in self._texts}
+            self._encode([s for parts in wanted.values() for s in parts])
+            for text, parts in wanted.items():
+                words = np.array([len(s.split()) for s in parts], float)
+                points = self._heads.place(np.stack([self._sentences[s] for s in parts]), words)
+                exposition, engagement, spread = (round(value, 2) for value in points)
+                self._texts[text] = Placement(exposition, engagement, spread, self.scorer_id)
+            placements = [self._texts[text] for text in texts]
+            _trim(self._sentences, CACHED_SENTENCES)
+            _trim(self._texts, CACHED_TEXTS)
+        return placements
+
+    def _split(self, text: str) -> list[str]:
+        parts = [s.text for s in sentences.split(text) if any(c.isalpha() for c in s.text)]
+        if not parts:
+            raise Unplaceable("This paragraph has no words yet, so it can't be placed. Write a sentence first.")
+        return parts
+
+    def _encode(self, wanted: list[str]) -> None:
+        new = list(dict.fromkeys(s for s in wanted if s not in self._sentences))
+        if not new:
+            return
+        assert self._encoder is not None
+        scores = self._heads.sentence_scores(self._encoder.encode(new))
+        if not np.isfinite(scores).all():
+            raise ArithmeticError("the scorer's hidden states are not finite")
+        # Rounded far below what shows on the canvas, so that what a sentence shared its pass with leaves no trace.
+        self._sentences.update(zip(new, np.round(scores, 4), strict=True))
+
+
+def _trim(cache: OrderedDict[str, Any], bound: int) -> None:
+    while len(cache) > bound:
+        cache.popitem(last=False)
+
+
+class BaseScorer(HeadScorer):
+    """Places every version: untuned SmolLM2, output of block 19."""
+
+    def __init__(self, store: ModelStore) -> None:
+        super().__init__("smollm2-b19", WEIGHTS / "base.safetensors", lambda: base_encoder(store))
+
+
+class IndependentScorer(HeadScorer):
+    """Never used to choose anything, only to report whether a choice moved the right way."""
+
+    def __init__(self, store: ModelStore) -> None:
+        super().__init__("minilm", WEIGHTS / "minilm.safetensors", lambda: MiniLM(store.minilm_folder()))

@@ -1,0 +1,341 @@
+"""The console script `spatialbalancing`: each command calls one function of one room."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from app.llm import cli as model_cli
+
+if TYPE_CHECKING:
+    import socket
+
+    from app.axes.types import Placement
+    from app.db.engine import Database
+    from app.settings import Settings
+    from app.writing.revise import Reviser
+    from app.writing.strategies import Label
+
+main = typer.Typer(
+    help="SpatialBalancing: revise science writing on a plane between exposition and engagement.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+database = typer.Typer(help="The database: upgrade, check, backup, restore.", no_args_is_help=True)
+session = typer.Typer(help="Writing sessions: export.", no_args_is_help=True)
+main.add_typer(model_cli.app, name="model")
+main.add_typer(database, name="db")
+main.add_typer(session, name="session")
+
+
+@main.callback()
+def _first() -> None:
+    # For the sub-commands of other rooms too: a setting that can't be right is told before anything is done.
+    _settings()
+
+
+@main.command()
+def serve() -> None:
+    """Serve the editor; HOST and PORT say where (127.0.0.1:8000)."""
+    settings = _settings()
+    listener = _listen(settings)
+    with _database(settings) as db:
+        _upgrade(db)
+
+    import uvicorn
+
+    from app.main import create_app
+
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    typer.echo(f"SpatialBalancing is at http://{shown}:{port} (Ctrl+C stops it).")
+    config = uvicorn.Config(
+        create_app(settings),
+        log_level="warning",
+        access_log=False,
+        # Long enough for a save under way; streams are told to end.
+        timeout_graceful_shutdown=5,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Before anything is loaded: a taken port should be known at once."""
+    import os
+    import socket
+
+    try:
+        return socket.create_server(
+            (settings.host, settings.port),
+            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
+        )
+    except OSError as error:
+        _fail(
+            f"{settings.host}:{settings.port} can't be served at: {os.strerror(error.errno or 0)}. "
+            f"Choose another port: PORT={settings.port + 1} make run"
+        )
+
+
+@database.command("upgrade")
+def db_upgrade() -> None:
+    """Bring the database to this release's schema; makes it where there is none."""
+    with _database(_settings()) as db:
+        _upgrade(db)
+    typer.echo(f"The database is up to date: {db.url.render_as_string()}")
+
+
+@database.command("check")
+def db_check() -> None:
+    """Look for damage: the file, the schema, and what must hold of drafts, versions and the log."""
+    import app.writing.invariants  # noqa: F401  (adds the room's rules to the check)
+    from app.db.check import check
+
+    with _database(_settings()) as db:
+        findings = check(db)
+    for finding in findings:
+        typer.echo(finding)
+    if findings:
+        _fail(f"{len(findings)} finding(s). `spatialbalancing db restore FILE` puts a backup back.")
+    typer.echo("No findings.")
+
+
+@database.command("backup")
+def db_backup(path: Annotated[Path, typer.Argument(metavar="PATH", help="A file that isn't there yet.")]) -> None:
+    """Write a checked copy of the database to PATH; the server may go on running."""
+    from app.db.backup import BackupError, backup
+
+    try:
+        with _database(_settings()) as db:
+            backup(db, path)
+    except BackupError as error:
+        _fail(str(error))
+    typer.echo(f"Backed up to {path}.")
+
+
+@database.command("restore")
+def db_restore(path: Annotated[Path, typer.Argument(metavar="PATH", help="A file that `db backup` wrote.")]) -> None:
+    """Put the database back to what PATH holds; what it replaces is kept. Stop the server first."""
+    from app.db.backup import BackupError, restore
+
+    settings = _settings()
+    try:
+        with _database(settings) as db:
+            before = restore(db, path, settings.data_dir)
+            _upgrade(db)
+    except BackupError as error:
+        _fail(str(error))
+    typer.echo(f"Restored from {path}." + (f" What was there before is in {before}." if before else ""))
+
+
+@session.command("export")
+def session_export(
+    out: Annotated[Path, typer.Option(help="A new folder, or a new .zip file.")],
+    draft: Annotated[str, typer.Argument(metavar="[DRAFT]", help="The draft's id, as in the editor's address.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="All drafts of all writers.")] = False,
+) -> None:
+    """Write the event log and all versions as JSONL and CSV, with a codebook."""
+    if bool(draft) == everything:
+        raise typer.BadParameter("Name one DRAFT by its id, or say --all for all of them.")
+
+    from app.writing.export import ExportError, export
+
+    try:
+        with _database(_settings()) as db:
+            _upgrade(db)
+            counts = export(db, out, draft or None)
+    except ExportError as error:
+        _fail(str(error))
+    typer.echo(f"{counts['events.csv']} events and {counts['versions.csv']} versions are in {out}.")
+
+
+@main.command()
+def revise(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A paragraph: .txt, .md, .docx; - reads standard input.")],
+    label: Annotated[str, typer.Option(help='A label\'s name, e.g. "Use an Analogy".')],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    strategy: Annotated[str | None, typer.Option(help="One of the label's strategies.")] = None,
+    prompt: Annotated[str, typer.Option(help="Your own instruction, for the label that takes one.")] = "",
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="The same seed gives the same versions.")] = 0,
+    candidates: Annotated[int | None, typer.Option(min=1, max=8, help="How many versions.")] = None,
+) -> None:
+    """Write new versions of a paragraph, best first."""
+    from app.axes.types import Unplaceable
+    from app.llm.types import EngineError
+
+    settings = _settings()
+    chosen = _label(label, prompt)
+    text = _read(file)
+    try:
+        result = revised(
+            _reviser(settings), chosen, text,
+            n=candidates or settings.candidates, seed=seed, strategy=strategy, own=prompt,
+        )  # fmt: skip
+    except KeyError as error:
+        raise typer.BadParameter(str(error.args[0]), param_hint="--strategy") from error
+    except Unplaceable as error:
+        raise typer.BadParameter(str(error), param_hint="FILE") from error
+    except EngineError as error:
+        _fail(f"{error.what} {error.mend}")
+    if as_json:
+        typer.echo(json.dumps(result, ensure_ascii=False, indent=2))
+    else:
+        _show(result)
+
+
+def _label(name: str, prompt: str) -> Label:
+    from app.writing.strategies import load_book
+
+    try:
+        label = load_book().label(name)
+    except KeyError as error:
+        raise typer.BadParameter(str(error.args[0]), param_hint="--label") from error
+    takes_prompt = any("{prompt}" in strategy.full for strategy in label.strategies)
+    if takes_prompt != bool(prompt.strip()):
+        raise typer.BadParameter(
+            f'“{label.name}” needs your instruction: --prompt "…".'
+            if takes_prompt
+            else f"“{label.name}” takes no instruction of your own. Leave --prompt out, or use the label own-prompt.",
+            param_hint="--prompt",
+        )
+    return label
+
+
+def _read(file: str) -> str:
+    from app.text import documents
+
+    try:
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return documents.read("stdin.txt" if file == "-" else file, data).strip()
+    except OSError as error:
+        reason = f"{file} can't be read: {error.strerror or error}. Name a text file, or - for standard input."
+        raise typer.BadParameter(reason, param_hint="FILE") from error
+    except documents.Unreadable as error:
+        raise typer.BadParameter(str(error), param_hint="FILE") from error
+
+
+def _reviser(settings: Settings) -> Reviser:
+    """Raises EngineError."""
+    from app.axes.scorer import BaseScorer, MiniLM
+    from app.llm.factory import make_engine
+    from app.llm.store import ModelStore
+    from app.writing.revise import Reviser
+
+    typer.echo("Loading the model …", err=True)
+    store, engine = ModelStore(settings), make_engine(settings)
+    engine.load()
+    return Reviser(engine, BaseScorer(store), MiniLM(store.minilm_folder()), settings.full_plans)
+
+
+def revised(
+    reviser: Reviser, label: Label, text: str, *, n: int, seed: int, strategy: str | None, own: str
+) -> dict[str, Any]:
+    """`{"parent": placement, "versions": […]}`, best first; progress goes to stderr.
+
+    Raises KeyError for a strategy the label lacks, EngineError, Unplaceable.
+    """
+    from app.writing.revise import Dropped, Finished, Landed, Started
+
+    origin = reviser.scorer.score([text])[0]
+    info = reviser.engine.info()
+    landed: dict[int, dict[str, Any]] = {}
+    order: tuple[int, ...] = ()
+    for event in reviser.revise(label, text, n=n, seed=seed, strategy=strategy, own=own):
+        match event:
+            case Started():
+                typer.echo(f"Writing {len(event.slots)} versions …", err=True)
+            case Dropped():
+                again = "; writing another" if event.again else ""
+                typer.echo(f"Version {event.index + 1} was unusable ({event.reason}){again}.", err=True)
+            case Landed(candidate):
+                typer.echo(f"Version {candidate.index + 1} is there.", err=True)
+                landed[candidate.index] = {
+                    "text": candidate.text,
+                    "placement": _placed(candidate.placement),
+                    "strategy": candidate.strategy,
+                    "model_id": info.model_id,
+                    "tuned_id": info.tuned_id,
+                    "seed": candidate.seed,
+                    "flags": list(candidate.flags),
+                }
+            case Finished():
+                order = event.order
+                if not event.moved:
+                    typer.echo("None moved the way the label aims; these are the best there are.", err=True)
+    return {"parent": _placed(origin), "versions": [landed[index] for index in order]}
+
+
+def _placed(placement: Placement) -> dict[str, float]:
+    return {
+        "exposition": placement.exposition,
+        "engagement": placement.engagement,
+        "spread": placement.spread,
+    }
+
+
+def _show(result: dict[str, Any]) -> None:
+    for name, version in [("Yours", {"placement": result["parent"]}), *enumerate(result["versions"], start=1)]:
+        place = version["placement"]
+        typer.echo(f"{name}: exposition {place['exposition']:.1f}, engagement {place['engagement']:.1f}")
+        if "text" in version:
+            flags = f" · {', '.join(version['flags'])}" if version["flags"] else ""
+            typer.echo(f"   {version['strategy']}{flags}\n\n{version['text']}\n")
+
+
+def _settings() -> Settings:
+    from pydantic import ValidationError
+    from pydantic_settings import SettingsError
+
+    from app.settings import Settings
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        fields = {str(found["loc"][0]).upper(): found["msg"] for found in error.errors()}
+        names = {name if name in ("HOST", "PORT") else f"SPATIAL_{name}": why for name, why in fields.items()}
+        wrong = " ".join(f"{name} can't be right: {why}." for name, why in names.items())
+        _fail(f"{wrong} docs/settings.md says what each setting takes.", 2)
+    except SettingsError as error:
+        _fail(f"{error}. docs/settings.md says what each setting takes.", 2)
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Database]:
+    from sqlalchemy.exc import ArgumentError
+
+    from app.db.engine import Database
+
+    try:
+        db = Database(settings.db_url)
+    except (ArgumentError, ImportError) as error:
+        _fail(f"SPATIAL_DATABASE_URL is no database address SQLAlchemy knows ({error}). See docs/settings.md.", 2)
+    except OSError as error:
+        _fail(f"{settings.data_dir} can't be used: {error.strerror or error}. Set SPATIAL_DATA_DIR to another folder.")
+    try:
+        yield db
+    finally:
+        db.close()
+
+
+def _upgrade(db: Database) -> None:
+    from sqlalchemy.exc import DBAPIError
+
+    from app.db import schema
+
+    try:
+        schema.upgrade(db)
+    except schema.NewerSchema as error:
+        _fail(str(error))
+    except DBAPIError as error:
+        _fail(f"The database at {db.url.render_as_string()} can't be used: {str(error.orig).strip()}")
+
+
+def _fail(message: str, status: int = 1) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(status)

@@ -1,0 +1,63 @@
+"""The schema's version: bring a database up to it, and compare the two."""
+
+from __future__ import annotations
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+
+from app.db.base import Base
+from app.db.engine import Database
+from app.settings import PROJECT_ROOT
+
+
+class NewerSchema(Exception):
+    """The database was written by a later release than this one."""
+
+
+def _config(database: Database | None = None) -> Config:
+    config = Config(toml_file=PROJECT_ROOT / "pyproject.toml")
+    config.attributes["database"] = database
+    return config
+
+
+def known_revisions() -> list[str]:
+    """Oldest first."""
+    script = ScriptDirectory.from_config(_config())
+    return [revision.revision for revision in script.walk_revisions()][::-1]
+
+
+def revision(database: Database) -> str | None:
+    """Of the database; None where it has no tables yet."""
+    with database.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(database: Database, target: str = "head") -> None:
+    """Raises NewerSchema."""
+    found = revision(database)
+    if found is not None and found not in known_revisions():
+        raise NewerSchema(
+            f"The database is at schema {found}, which this release does not know. "
+            "Use the release that wrote it, or a later one."
+        )
+    command.upgrade(_config(database), target)
+
+
+def differences(database: Database) -> list[str]:
+    """What the tables have that the models don't, and the other way round; empty when they agree."""
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return [str(difference) for difference in compare_metadata(context, Base.metadata)]
+
+
+def check(database: Database) -> str | None:
+    """Alembic's own `check`: None when no migration is missing, else what it says."""
+    try:
+        command.check(_config(database))
+    except CommandError as problem:
+        return str(problem)
+    return None

@@ -1,0 +1,307 @@
+"""What the database knows of a generation, from the press of a label to its end. Each function is one transaction's
+work; app/writing/stream.py calls them as the words come."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy.orm import Session
+
+from app.db.base import now
+from app.db.engine import Database
+from app.llm.types import EngineInfo
+from app.web.errors import Problem
+from app.writing import events, store
+from app.writing import views as v
+from app.writing.events import MOST_KEPT, note
+from app.writing.models import UNFINISHED, Generation, Version
+from app.writing.revise import Candidate, Dropped
+from app.writing.service import note_version, version_views
+from app.writing.strategies import Label, load_book
+from app.writing.studio import Studio
+
+TAKEN_UP_WITHIN = timedelta(seconds=30)
+"""A page opens the stream right after it asked; what it did not take up by then no longer counts as waiting."""
+NEVER_STARTED_AFTER = timedelta(minutes=15)
+LOST_AFTER = timedelta(minutes=1)
+
+SERVER_STOPPED = {
+    "code": "server-stopped",
+    "detail": "The server was stopped while this was being written.",
+    "mend": "Try again.",
+}
+NEVER_STARTED = {
+    "code": "never-started",
+    "detail": "The page was closed before the writing began.",
+    "mend": "Try again.",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A generation as its stream needs it, free of the database."""
+
+    id: str
+    writer_id: str
+    draft_id: str
+    paragraph_id: str
+    parent_id: str
+    text: str
+    label: Label
+    strategy: str | None
+    prompt: str | None
+    n: int
+    seed: int
+    created_at: datetime
+
+
+# ── asking ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def ask(session: Session, writer_id: str, studio: Studio, wanted: v.Ask) -> v.GenerationView:
+    """Raises Problem 404, 422, and 503 when the model is not ready or too many wait."""
+    parent = store.version(session, writer_id, wanted.version_id)
+    try:
+        label = load_book().label(wanted.label)
+    except KeyError as error:
+        raise Problem(422, "unknown-label", str(error.args[0])) from error
+    strategies = studio.usable(label)
+    if wanted.strategy is not None:
+        strategies = [s for s in strategies if s.id == wanted.strategy]
+    if not strategies:
+        detail = f"“{label.name}” has no strategy “{wanted.strategy}” that this model can carry out."
+        raise Problem(422, "unknown-strategy", detail)
+    own = (wanted.prompt or "").strip()
+    if not own and any("{prompt}" in s.full for s in strategies):
+        raise Problem(422, "no-prompt", "Say in your own words what should change.")
+    if not any(character.isalpha() for character in parent.text):
+        raise Problem(422, "unplaceable", "This paragraph has no words yet. Write a sentence first.")
+    if studio.problem is not None:
+        raise studio.problem
+    refuse_flood(session, studio)
+    generation = Generation(
+        draft_id=parent.draft_id,
+        paragraph_id=parent.paragraph_id,
+        parent_version_id=parent.id,
+        label=label.id,
+        strategy=wanted.strategy,
+        prompt=own or None,
+        seed=secrets.randbits(31),
+        n=wanted.n or studio.settings.candidates,
+        status="queued",
+        partial={},
+        ranking=[],
+    )
+    session.add(generation)
+    session.flush()
+    event = events.GenerationCreated(
+        generation_id=generation.id,
+        label=generation.label,
+        strategy=generation.strategy,
+        prompt=generation.prompt,
+        n=generation.n,
+        seed=generation.seed,
+    )
+    note(session, writer_id, generation.draft_id, event, parent.id)
+    return v.GenerationView.of(generation)
+
+
+def retry(session: Session, writer_id: str, studio: Studio, generation_id: str) -> v.GenerationView:
+    """The same request anew."""
+    old = store.generation(session, writer_id, generation_id)
+    if old.status in UNFINISHED:
+        raise Problem(409, "unfinished", "This is still being written. Stop it first.")
+    wanted = v.Ask(version_id=old.parent_version_id, label=old.label, strategy=old.strategy, prompt=old.prompt, n=old.n)
+    return ask(session, writer_id, studio, wanted)
+
+
+def refuse_flood(session: Session, studio: Studio) -> None:
+    waiting = store.waiting(session, now() - TAKEN_UP_WITHIN)
+    if waiting >= studio.settings.queue_bound:
+        raise queue_full(waiting)
+
+
+def queue_full(waiting: int) -> Problem:
+    return Problem(
+        503,
+        "queue-full",
+        f"{waiting} requests are waiting already. Your text is saved; try again in a moment.",
+        headers={"Retry-After": "10"},
+    )
+
+
+def claim(session: Session, writer_id: str, generation_id: str) -> Job:
+    """For the one stream that runs it. Raises Problem 409 when it was run before."""
+    generation = store.generation(session, writer_id, generation_id)
+    if not store.claim(session, generation_id):
+        raise Problem(
+            409, "already-run", "This was started before; its results are in the draft. Press the label again."
+        )
+    parent = session.get_one(Version, generation.parent_version_id)
+    return Job(
+        id=generation.id,
+        writer_id=writer_id,
+        draft_id=generation.draft_id,
+        paragraph_id=generation.paragraph_id,
+        parent_id=parent.id,
+        text=parent.text,
+        label=load_book().label(generation.label),
+        strategy=generation.strategy,
+        prompt=generation.prompt,
+        n=generation.n,
+        seed=generation.seed,
+        created_at=generation.created_at,
+    )
+
+
+def unclaim(session: Session, job: Job) -> None:
+    """There was no room in the queue after all: it may be taken up later."""
+    session.get_one(Generation, job.id).claimed_at = None
+
+
+def stop_unclaimed(session: Session, writer_id: str, generation_id: str) -> tuple[v.GenerationView, bool]:
+    """The generation, and whether a stream has to be stopped that runs it."""
+    generation = store.generation(session, writer_id, generation_id)
+    running = generation.status in UNFINISHED and generation.claimed_at is not None
+    if generation.status in UNFINISHED and not running:
+        end(session, writer_id, generation_id, "cancelled", by="stop")
+    return v.GenerationView.of(generation), running
+
+
+# ── while it runs ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def begin(session: Session, job: Job) -> bool:
+    """False when it was ended before its turn came."""
+    generation = session.get_one(Generation, job.id, with_for_update=True)
+    if generation.status != "queued":
+        return False
+    generation.status, generation.started_at = "running", now()
+    waited = int((generation.started_at - job.created_at) / timedelta(milliseconds=1))
+    event = events.GenerationStarted(generation_id=job.id, waited_ms=waited)
+    note(session, job.writer_id, job.draft_id, event)
+    return True
+
+
+def first_token(session: Session, job: Job, ms: int) -> None:
+    event = events.GenerationFirstToken(generation_id=job.id, ms=ms)
+    note(session, job.writer_id, job.draft_id, event)
+
+
+def drop(session: Session, job: Job, dropped: Dropped) -> None:
+    event = events.CandidateDropped(
+        generation_id=job.id,
+        index=dropped.index,
+        reason=dropped.reason,
+        again=dropped.again,
+        text=clean(dropped.text)[:MOST_KEPT],
+    )
+    note(session, job.writer_id, job.draft_id, event)
+
+
+def land(session: Session, job: Job, candidate: Candidate, model: EngineInfo) -> v.VersionView:
+    """A candidate becomes a version. Raises Problem 404 when its draft was deleted meanwhile."""
+    draft = store.hold(session, job.writer_id, job.draft_id)
+    prompt = asdict(candidate.prompt)
+    values = Version(
+        paragraph_id=job.paragraph_id,
+        operation="prompt" if job.prompt else "label",
+        label=job.label.id,
+        strategy=candidate.strategy,
+        prompt=json.loads(clean(json.dumps(prompt))),
+        prompt_hash=hashlib.sha256(json.dumps(prompt, sort_keys=True).encode()).hexdigest(),
+        sampling=asdict(candidate.sampling),
+        model_id=model.model_id,
+        tuned_id=model.tuned_id,
+        seed=candidate.seed,
+        text=clean(candidate.text),
+        status="proposed",
+        flags=list(candidate.flags),
+        generation_id=job.id,
+    )
+    version = store.add_version(session, draft, values, [job.parent_id])
+    store.set_placement(version, candidate.placement)
+    note_version(session, draft, version, [job.parent_id], head=False)
+    placed = events.VersionPlaced(**asdict(candidate.placement))
+    note(session, job.writer_id, job.draft_id, placed, version.id)
+    session.flush()
+    return version_views(session, job.draft_id, [version])[0]
+
+
+def clean(text: str) -> str:
+    """What no database and no JSON reader takes is marked as lost: NUL, and halves of surrogate pairs."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\ufffd")
+
+
+# ── its end ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def finish(session: Session, job: Job, ranking: Sequence[str], *, moved: bool) -> None:
+    generation = session.get_one(Generation, job.id, with_for_update=True)
+    generation.status, generation.ended_at = "done", now()
+    generation.ranking, generation.moved = list(ranking), moved
+    event = events.GenerationEnded(
+        generation_id=job.id, ms=_since_start(generation) or 0, ranking=list(ranking), moved=moved
+    )
+    note(session, job.writer_id, job.draft_id, event)
+
+
+def end(
+    session: Session,
+    writer_id: str,
+    generation_id: str,
+    status: Literal["failed", "cancelled"],
+    *,
+    problem: dict[str, Any] | None = None,
+    by: Literal["stop", "disconnect", "never-started"] = "stop",
+    partial: dict[int, str] | None = None,
+) -> None:
+    """Before its time; what had come is kept. Does nothing to one that has ended."""
+    generation = session.get_one(Generation, generation_id, with_for_update=True)
+    if generation.status not in UNFINISHED:
+        return
+    generation.status, generation.ended_at, generation.problem = status, now(), problem
+    generation.partial = {str(index): clean(text) for index, text in (partial or {}).items() if text}
+    ms = _since_start(generation)
+    event: events.ServerEvent
+    if status == "failed":
+        code = (problem or {}).get("code", "unknown")
+        event = events.GenerationFailed(generation_id=generation_id, ms=ms, code=code)
+    else:
+        event = events.GenerationCancelled(generation_id=generation_id, ms=ms, by=by)
+    note(session, writer_id, generation.draft_id, event)
+
+
+def _since_start(generation: Generation) -> int | None:
+    """Milliseconds."""
+    if generation.started_at is None or generation.ended_at is None:
+        return None
+    return int((generation.ended_at - generation.started_at) / timedelta(milliseconds=1))
+
+
+def fail_unfinished(database: Database) -> int:
+    """At the start of a server: whatever an earlier one left unfinished has failed. Gives their number."""
+    with database.write() as session:
+        left = store.unfinished(session)
+        for generation in left:
+            end(session, store.owner(session, generation), generation.id, "failed", problem=SERVER_STOPPED)
+        return len(left)
+
+
+def tidy_up(database: Database, streaming: set[str]) -> None:
+    """End what nobody took up, and what lost its stream while the database was away."""
+    with database.write() as session:
+        for generation in store.unfinished(session, before=now() - NEVER_STARTED_AFTER):
+            owner = store.owner(session, generation)
+            end(session, owner, generation.id, "cancelled", problem=NEVER_STARTED, by="never-started")
+        for generation in store.unfinished(session):
+            claimed = generation.claimed_at
+            if claimed and claimed < now() - LOST_AFTER and generation.id not in streaming:
+                owner = store.owner(session, generation)
+                end(session, owner, generation.id, "failed", problem=SERVER_STOPPED)

@@ -1,0 +1,255 @@
+"""What must hold of drafts, versions, generations and the log."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from app.db.base import now
+from app.db.check import Invariant
+from app.writing.events import SERVER_EVENTS, client_events
+from app.writing.models import (
+    STATUSES,
+    UNFINISHED,
+    Draft,
+    Generation,
+    LoggedEvent,
+    Paragraph,
+    Version,
+    VersionParent,
+)
+
+LONGEST = timedelta(hours=1)
+ROWS_AT_ONCE = 500
+
+
+class NumbersHaveNoHoles(Invariant):
+    """A draft's versions are numbered from 1 without holes, and its own number is the highest."""
+
+    def broken(self, session: Session) -> Iterator[str]:
+        counted = (
+            select(Draft.id, Draft.number, func.count(Version.id), func.min(Version.number), func.max(Version.number))
+            .outerjoin(Version, Version.draft_id == Draft.id)
+            .group_by(Draft.id, Draft.number)
+        )
+        for draft, number, count, low, high in session.execute(counted):
+            if (count, low or 1, high or 0) != (number, 1, number):
+                yield f"Draft {draft} has the number {number}, but {count} versions from {low} to {high}."
+
+
+class HeadsBelong(Invariant):
+    """Every paragraph has a text in the draft, and it is one of its own."""
+
+    def broken(self, session: Session) -> Iterator[str]:
+        heads = (
+            select(Paragraph.id, Version.id)
+            .outerjoin(Version, Version.id == Paragraph.head_version_id)
+            .where(
+                or_(
+                    Version.id.is_(None),
+                    Version.paragraph_id != Paragraph.id,
+                    Version.draft_id != Paragraph.draft_id,
+                )
+            )
+        )
+        for paragraph, version in session.execute(heads):
+            yield f"Paragraph {paragraph} has the head {version}, which is not its own."
+
+
+class RemovedIsEmpty(Invariant):
+    """A paragraph is removed when its text in the draft is empty, and only then."""
+
+    def broken(self, session: Session) -> Iterator[str]:
+        wrong = (
+            select(Paragraph.id)
+            .join(Version, Version.id == Paragraph.head_version_id)
+            .where(Paragraph.removed != (Version.text == ""))
+        )
+        for paragraph in session.scalars(wrong):
+            yield f"Paragraph {paragraph} is marked as removed but has text, or the other way round."
+
+
+class ParentsComeFirst(Invariant):
+    """A parent is an earlier version of the same draft; there are at most two, in order."""
+
+    def broken(self, session: Session) -> Iterator[str]:
+        child, parent = aliased(Version), aliased(Version)
+        wrong = (
+            select(VersionParent.version_id, VersionParent.parent_id)
+            .join(child, child.id == VersionParent.version_id)
+            .join(parent, parent.id == VersionParent.parent_id)
+            .where(
+                or_(
+                    parent.number >= child.number,
+                    parent.draft_id != child.draft_id,
+                    VersionParent.ordinal.not_in((0, 1)),
+                )
+            )
+        )
+        for version, parent_id in session.execute(wrong):
+            yield f"Version {version} can't have the parent {parent_id}."
+
+
+class VersionsAreWhole(Invariant):
+    """A placement has all its parts or none, and a status is one of those there are."""
+
+    def broken(self, session: Session) -> Iterator[str]:
+        parts = (Version.exposition, Version.engagement, Version.spread, Version.scorer_id)
+        some, missing = or_(*(p.is_not(None) for p in parts)), or_(*(p.is_(None) for p in parts))
+        for version in session.scalars(select(Version.id).where(some, missing)):
+            yield f"Version {version} has a part of a placement."
+        for version in session.scalars(select(Version.id).where(Version.status.not_in(STATUSES))):
+            yield f"Version {version} has a status there is not."
+
+
+class GenerationsEnd(Invariant):
+    """No generation is left hanging, and a finished one ranks its own versions."""
+
+    def broken(self, session: Session) -> Iterator[str]:
+        hanging = select(Generation.id).where(
+            Generation.status.in_(UNFINISHED), Generation.created_at < now() - LONGEST
+        )
+        for generation in session.scalars(hanging):
+            yield f"Generation {generation} has not ended; starting the server ends it."
+        made: dict[str, set[str]] = {}
+        landed = select(Version.generation_id, Version.id).where(Version.generation_id.is_not(None))
+        for origin, version in session.execute(landed):
+            made.setdefault(str(origin), set()).add(version)
+        done = select(Generation.id, Generation.ranking).where(Generation.status == "done")
+        for generation, ranking in session.execute(done):
+            if set(ranking) != made.get(generation, set()):
+                yield f"Generation {generation} ranks versions that are not its own, or not all of them."
+
+
+class EventsAreNumbered(Invariant):
+    """No recorder's number is there twice."""
+
+    def broken(self, session: Session) -> Iterator[str]:
+        twice = (
+            select(LoggedEvent.recorder, LoggedEvent.seq)
+            .where(LoggedEvent.recorder.is_not(None))
+            .group_by(LoggedEvent.recorder, LoggedEvent.seq)
+            .having(func.count() > 1)
+        )
+        for recorder, seq in session.execute(twice):
+            yield f"Event {seq} of recorder {recorder} is there more than once."
+
+
+class EventsAreTyped(Invariant):
+    """Every row of the log is of one of the kinds in the codebook."""
+
+    def broken(self, session: Session) -> Iterator[str]:
+        kinds = {kind.model_fields["type"].default: kind for kind in SERVER_EVENTS}
+        for event in _log(session):
+            try:
+                if event.recorder is None:
+                    kinds[event.type].model_validate(event.payload)
+                else:
+                    columns = {
+                        "type": event.type,
+                        "seq": event.seq,
+                        "client_ms": event.client_ms,
+                        "draft_id": event.draft_id,
+                        "version_id": event.version_id,
+                    }
+                    client_events.validate_python({**event.payload, **columns})
+            except (KeyError, ValidationError):
+                yield f"Event {event.id} is not a {event.type} as the codebook has it."
+
+
+@dataclass
+class _State:
+    """A draft as its events tell it."""
+
+    title: str = ""
+    number: int = 0
+    deleted: bool = False
+    order: list[str] = field(default_factory=list)
+    heads: dict[str, str] = field(default_factory=dict)
+    on_canvas: set[str] = field(default_factory=set)
+    versions: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Status and SHA-256 of the text, by version."""
+    scorers: dict[str, str] = field(default_factory=dict)
+
+    def take(self, kind: str, payload: dict[str, Any], version: str | None) -> None:
+        match kind:
+            case "draft.created" | "draft.renamed":
+                self.title = payload["title"]
+            case "draft.deleted":
+                self.deleted = True
+            case "draft.ordered":
+                self.order = payload["order"]
+            case "paragraph.placed":
+                self.on_canvas.add(payload["paragraph_id"])
+            case "paragraph.unplaced":
+                self.on_canvas.discard(payload["paragraph_id"])
+            case "version.created":
+                self._created(payload, str(version))
+            case "version.placed":
+                self.scorers[str(version)] = payload["scorer_id"]
+            case "version.confirmed":
+                self.heads[payload["paragraph_id"]] = str(version)
+                self._status(version, "confirmed")
+            case "version.discarded":
+                self._status(version, "discarded")
+            case "version.restored":
+                self._status(version, payload["status"])
+
+    def _created(self, payload: dict[str, Any], version: str) -> None:
+        paragraph = payload["paragraph_id"]
+        self.number = payload["number"]
+        self.versions[version] = (payload["status"], payload["text_sha256"])
+        if payload["head"]:
+            self.heads[paragraph] = version
+            if payload["removed"]:
+                self.order = [other for other in self.order if other != paragraph]
+            elif paragraph not in self.order:
+                self.order = [*self.order, paragraph]
+
+    def _status(self, version: str | None, status: str) -> None:
+        self.versions[str(version)] = (status, self.versions.get(str(version), ("", ""))[1])
+
+
+class ReplayGivesTheState(Invariant):
+    """Every draft, told again from its events, is what is stored."""
+
+    def broken(self, session: Session) -> Iterator[str]:
+        for draft in session.scalars(select(Draft).order_by(Draft.id)):
+            told = _State()
+            own = select(LoggedEvent.type, LoggedEvent.payload, LoggedEvent.version_id).where(
+                LoggedEvent.draft_id == draft.id, LoggedEvent.recorder.is_(None)
+            )
+            for kind, payload, version in session.execute(own.order_by(LoggedEvent.id)):
+                told.take(kind, payload, version)
+            stored = self._stored(session, draft)
+            for name in vars(stored):
+                if getattr(told, name) != getattr(stored, name):
+                    yield f"Draft {draft.id}: its {name} differs from what its events tell."
+
+    @staticmethod
+    def _stored(session: Session, draft: Draft) -> _State:
+        state = _State(draft.title, draft.number, draft.deleted_at is not None)
+        own = select(Paragraph).where(Paragraph.draft_id == draft.id).order_by(Paragraph.position, Paragraph.id)
+        for paragraph in session.scalars(own):
+            state.heads[paragraph.id] = str(paragraph.head_version_id)
+            if paragraph.on_canvas:
+                state.on_canvas.add(paragraph.id)
+            if not paragraph.removed:
+                state.order.append(paragraph.id)
+        rows = select(Version.id, Version.status, Version.text, Version.scorer_id).where(Version.draft_id == draft.id)
+        for version, status, text, scorer in session.execute(rows):
+            state.versions[version] = (status, hashlib.sha256(text.encode()).hexdigest())
+            if scorer is not None:
+                state.scorers[version] = scorer
+        return state
+
+
+def _log(session: Session) -> Iterator[LoggedEvent]:
+    yield from session.scalars(select(LoggedEvent).order_by(LoggedEvent.id).execution_options(yield_per=ROWS_AT_ONCE))

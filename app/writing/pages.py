@@ -1,0 +1,49 @@
+"""The two pages: the start, which leads on to the latest draft, and the editor."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from app.web import security
+from app.web.errors import not_found
+from app.web.templates import page
+from app.writing import service, store
+from app.writing import views as v
+from app.writing.deps import Db
+from app.writing.routes import PathId, ready_router
+
+router = APIRouter(include_in_schema=False)
+router.include_router(ready_router)
+
+
+@router.get("/")
+def start(request: Request, database: Db) -> Response:
+    """A first visit begins with a copy of the sample."""
+    writer_id = service.find_writer(database, request.cookies.get(security.COOKIE))
+    latest = None
+    if writer_id is not None:
+        with database.read() as session:
+            latest = service.latest_draft(session, writer_id)
+    token = None
+    if latest is None:
+        with database.write() as session:
+            if writer_id is None:
+                writer, token = service.new_writer(session)
+                writer_id = writer.id
+            latest = service.create_draft(session, writer_id, v.NewDraft(sample=True)).id
+    response = RedirectResponse(f"/drafts/{latest}", 303, {"Cache-Control": "no-store"})
+    if token is not None:
+        security.set_cookie(request, response, token)
+    return response
+
+
+@router.get("/drafts/{draft_id}")
+def editor(request: Request, draft_id: PathId, database: Db) -> Response:
+    writer_id = service.find_writer(database, request.cookies.get(security.COOKIE))
+    if writer_id is None:
+        raise not_found()
+    with database.read() as session:
+        store.draft(session, writer_id, draft_id)
+    headers = {"Content-Security-Policy": security.EDITOR_POLICY}
+    return page(request, "editor.html", {"draft_id": draft_id}, headers=headers)

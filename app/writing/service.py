@@ -1,0 +1,457 @@
+"""The use cases of drafts and versions. Each is called inside one transaction and raises Problem when it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from app.axes.types import Placement
+from app.db.base import now
+from app.db.engine import Database
+from app.text import diff, facts
+from app.text import paragraphs as text_paragraphs
+from app.web import security
+from app.web.errors import Problem, not_found
+from app.writing import events, store
+from app.writing import views as v
+from app.writing.events import note
+from app.writing.models import Draft, LoggedEvent, Paragraph, Version, Writer
+
+SAMPLE = Path(__file__).with_name("sample.md")
+UNTITLED = "Untitled draft"
+SEEN_EVERY = timedelta(hours=1)
+
+
+# ── writers ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def new_writer(session: Session) -> tuple[Writer, str]:
+    """A writer, and the token that only the cookie holds."""
+    token = security.new_token()
+    writer = Writer(token_hash=security.token_hash(token))
+    session.add(writer)
+    session.flush()
+    return writer, token
+
+
+def find_writer(database: Database, token: str | None) -> str | None:
+    if not token:
+        return None
+    with database.read() as session:
+        writer = store.writer_by_hash(session, security.token_hash(token))
+    if writer is not None and now() - writer.seen_at > SEEN_EVERY:
+        with database.write() as session:
+            session.get_one(Writer, writer.id).seen_at = now()
+    return writer.id if writer else None
+
+
+# ── drafts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def titled(text: str, fallback: str = UNTITLED) -> tuple[str, list[str]]:
+    """A first line that is a Markdown heading is the title, the rest the paragraphs."""
+    found = text_paragraphs.split(text)
+    heading = re.fullmatch(r"#{1,2}\s+(\S.*?)\s*#*", found[0].strip()) if found else None
+    if heading and len(found) > 1:
+        return heading[1][:200], found[1:]
+    return fallback, found
+
+
+def create_draft(session: Session, writer_id: str, wanted: v.NewDraft) -> v.DraftView:
+    title, texts = (wanted.title or "").strip(), text_paragraphs.split(wanted.text or "")
+    if wanted.sample:
+        title, texts = titled(SAMPLE.read_text("utf-8"))
+    draft = Draft(writer_id=writer_id, title=title or UNTITLED, number=0)
+    session.add(draft)
+    session.flush()
+    source = "sample" if wanted.sample else "text" if texts else "empty"
+    note(session, writer_id, draft.id, events.DraftCreated(title=draft.title, source=source))
+    for position, text in enumerate(texts):
+        paragraph = Paragraph(draft_id=draft.id, position=position, on_canvas=False, removed=False)
+        session.add(paragraph)
+        session.flush()
+        _set_text(session, draft, paragraph, text, "import")
+    return draft_view(session, draft)
+
+
+def draft_view(session: Session, draft: Draft) -> v.DraftView:
+    return v.DraftView(
+        id=draft.id,
+        title=draft.title,
+        number=draft.number,
+        updated_at=draft.updated_at,
+        paragraphs=[v.ParagraphView.of(p) for p in store.paragraphs(session, draft.id)],
+        versions=version_views(session, draft.id, store.versions(session, draft.id)),
+        generations=[v.GenerationView.of(g) for g in store.unfinished_or_failed(session, draft.id)],
+    )
+
+
+def version_views(session: Session, draft_id: str, versions: Iterable[Version]) -> list[v.VersionView]:
+    wanted = list(versions)
+    only = Version.id == wanted[0].id if len(wanted) == 1 else Version.draft_id == draft_id
+    parents, folded = store.parents(session, only), store.folded(session, draft_id)
+    return [v.VersionView.of(x, parents.get(x.id, []), folded=x.id in folded) for x in wanted]
+
+
+def list_drafts(session: Session, writer_id: str) -> v.DraftList:
+    drafts = store.drafts(session, writer_id)
+    words = store.words(session, [d.id for d in drafts])
+    return v.DraftList(
+        drafts=[v.DraftEntry(id=d.id, title=d.title, updated_at=d.updated_at, words=words.get(d.id, 0)) for d in drafts]
+    )
+
+
+def latest_draft(session: Session, writer_id: str) -> str | None:
+    drafts = store.drafts(session, writer_id)
+    return drafts[0].id if drafts else None
+
+
+def rename(session: Session, writer_id: str, draft_id: str, title: str) -> v.DraftEntry:
+    draft = store.hold(session, writer_id, draft_id)
+    title = title.strip() or UNTITLED
+    if title != draft.title:
+        draft.title, draft.updated_at = title, now()
+        note(session, writer_id, draft.id, events.DraftRenamed(title=title))
+    words = store.words(session, [draft.id]).get(draft.id, 0)
+    return v.DraftEntry(id=draft.id, title=draft.title, updated_at=draft.updated_at, words=words)
+
+
+def delete(session: Session, writer_id: str, draft_id: str) -> None:
+    draft = store.hold(session, writer_id, draft_id)
+    draft.deleted_at = now()
+    note(session, writer_id, draft.id, events.DraftDeleted())
+
+
+def as_markdown(session: Session, writer_id: str, draft_id: str) -> tuple[str, str]:
+    """Title and text of the draft as it stands; noted in the log."""
+    draft = store.hold(session, writer_id, draft_id)
+    heads = [
+        session.get_one(Version, p.head_version_id).text
+        for p in store.paragraphs(session, draft_id)
+        if not p.removed and p.head_version_id
+    ]
+    note(session, writer_id, draft_id, events.DraftExported(number=draft.number))
+    return draft.title, "\n\n".join([f"# {draft.title}", *heads]) + "\n"
+
+
+# ── typing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def save(session: Session, writer_id: str, draft_id: str, wanted: v.Save) -> v.Changed:
+    """All edits or none: one stale base refuses them all, with both texts of each."""
+    draft = store.hold(session, writer_id, draft_id)
+    known = {p.id: p for p in store.paragraphs(session, draft_id)}
+    _refuse_stale(session, draft, known, wanted.edits)
+    order = [p.id for p in known.values() if not p.removed]
+    before, expected = list(order), list(order)
+    made: list[Version] = []
+    for edit in wanted.edits:
+        paragraph = known.get(edit.paragraph_id)
+        blank = not edit.text.strip()
+        if paragraph is None:
+            if blank:
+                continue
+            paragraph = Paragraph(
+                id=edit.paragraph_id, draft_id=draft_id, position=len(known), on_canvas=False, removed=False
+            )
+            session.add(paragraph)
+            session.flush()
+            known[paragraph.id] = paragraph
+        head = session.get(Version, paragraph.head_version_id) if paragraph.head_version_id else None
+        text = "" if blank else edit.text
+        if head is None or head.text != text:
+            made.append(_set_text(session, draft, paragraph, text, "manual", head))
+        if blank:
+            order = [i for i in order if i != paragraph.id]
+            expected = [i for i in expected if i != paragraph.id]
+        elif paragraph.id not in expected:
+            expected.append(paragraph.id)
+        if not blank and (paragraph.id not in order or "after" in edit.model_fields_set):
+            _put(order, paragraph.id, edit)
+    if wanted.order is not None:
+        place = {paragraph_id: i for i, paragraph_id in enumerate(wanted.order)}
+        order.sort(key=lambda i: place.get(i, len(place)))
+    touched = {edit.paragraph_id for edit in wanted.edits}
+    touched |= _renumber(known, order)
+    if order != expected:
+        note(session, writer_id, draft_id, events.DraftOrdered(order=order))
+    if made or order != before:
+        draft.updated_at = now()
+    parents = store.parents(session, Version.id.in_([x.id for x in made]))
+    changed = {parent for ids in parents.values() for parent in ids}
+    shown = [*made, *(session.get_one(Version, i) for i in sorted(changed) if i not in {x.id for x in made})]
+    return v.Changed(
+        number=draft.number,
+        versions=version_views(session, draft_id, shown) if shown else [],
+        paragraphs=[v.ParagraphView.of(known[i]) for i in known if i in touched],
+    )
+
+
+def _refuse_stale(session: Session, draft: Draft, known: dict[str, Paragraph], edits: Sequence[v.Edit]) -> None:
+    if len({edit.paragraph_id for edit in edits}) < len(edits):
+        raise Problem(422, "twice", "One save may change each paragraph once.")
+    stale = []
+    for edit in edits:
+        paragraph = known.get(edit.paragraph_id)
+        if paragraph is None:
+            if edit.base is not None or session.get(Paragraph, edit.paragraph_id) is not None:
+                raise not_found()
+        elif paragraph.head_version_id != edit.base:
+            stale.append((edit, paragraph))
+    if stale:
+        raise _stale(session, draft.id, [(paragraph, edit.text) for edit, paragraph in stale])
+
+
+def _stale(session: Session, draft_id: str, losers: Sequence[tuple[Paragraph, str]]) -> Problem:
+    heads = [session.get_one(Version, paragraph.head_version_id) for paragraph, _ in losers]
+    theirs = {view.id: view for view in version_views(session, draft_id, heads)}
+    return Problem(
+        409,
+        "stale",
+        "This paragraph was changed elsewhere, so nothing was overwritten. Both texts are here: choose one.",
+        conflicts=[
+            {
+                "paragraph_id": paragraph.id,
+                "yours": yours,
+                "theirs": theirs[str(paragraph.head_version_id)].model_dump(mode="json"),
+            }
+            for paragraph, yours in losers
+        ],
+    )
+
+
+def _put(order: list[str], paragraph_id: str, edit: v.Edit) -> None:
+    if paragraph_id in order:
+        order.remove(paragraph_id)
+    if "after" not in edit.model_fields_set:
+        order.append(paragraph_id)
+    elif edit.after is None:
+        order.insert(0, paragraph_id)
+    else:
+        # Where the one it followed has gone, the end is as good a place: text is not refused for its place.
+        order.insert(order.index(edit.after) + 1 if edit.after in order else len(order), paragraph_id)
+
+
+def _renumber(known: dict[str, Paragraph], order: Sequence[str]) -> set[str]:
+    moved = set()
+    for position, paragraph_id in enumerate(order):
+        if known[paragraph_id].position != position:
+            known[paragraph_id].position = position
+            moved.add(paragraph_id)
+    return moved
+
+
+def _set_text(
+    session: Session,
+    draft: Draft,
+    paragraph: Paragraph,
+    text: str,
+    operation: str,
+    parent: Version | None = None,
+) -> Version:
+    """A version of the writer's own, straight into the draft."""
+    values = Version(paragraph_id=paragraph.id, operation=operation, text=text, status="written", flags=[])
+    parents = [parent.id] if parent else []
+    version = store.add_version(session, draft, values, parents)
+    paragraph.head_version_id, paragraph.removed = version.id, not text
+    session.flush()
+    note_version(session, draft, version, parents, head=True)
+    return version
+
+
+def note_version(session: Session, draft: Draft, version: Version, parents: list[str], *, head: bool) -> None:
+    event = events.VersionCreated(
+        paragraph_id=version.paragraph_id,
+        number=version.number,
+        parents=parents,
+        operation=version.operation,
+        status=version.status,
+        head=head,
+        removed=head and not version.text,
+        text_sha256=hashlib.sha256(version.text.encode()).hexdigest(),
+    )
+    note(session, draft.writer_id, draft.id, event, version.id)
+
+
+# ── the canvas ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def heads(session: Session, writer_id: str, draft_id: str, paragraph_ids: Sequence[str]) -> list[Version]:
+    """The texts of these paragraphs as they stand. Raises Problem 404."""
+    store.draft(session, writer_id, draft_id)
+    known = {p.id: p for p in store.paragraphs(session, draft_id)}
+    found = []
+    for paragraph_id in dict.fromkeys(paragraph_ids):
+        paragraph = known.get(paragraph_id)
+        if paragraph is None or paragraph.head_version_id is None:
+            raise not_found()
+        found.append(session.get_one(Version, paragraph.head_version_id))
+    return found
+
+
+def unscored(session: Session, writer_id: str, draft_id: str) -> list[Version]:
+    """Versions on the canvas that have no place yet and are worth one."""
+    store.draft(session, writer_id, draft_id)
+    shown = {p.id for p in store.paragraphs(session, draft_id) if p.on_canvas and not p.removed}
+    folded = store.folded(session, draft_id)
+    return [
+        x
+        for x in store.versions(session, draft_id)
+        if x.paragraph_id in shown and x.scorer_id is None and x.id not in folded and x.text.strip()
+    ]
+
+
+def place(
+    session: Session, writer_id: str, draft_id: str, placements: dict[str, Placement], problems: list[v.Unplaced]
+) -> v.Placed:
+    """Keep what was measured (by version), and put those paragraphs on the canvas."""
+    draft = store.hold(session, writer_id, draft_id)
+    versions = keep_placements(session, draft, placements)
+    changed = []
+    for paragraph_id in dict.fromkeys(x.paragraph_id for x in versions):
+        paragraph = session.get_one(Paragraph, paragraph_id)
+        if not paragraph.on_canvas:
+            paragraph.on_canvas = True
+            note(session, writer_id, draft_id, events.ParagraphPlaced(paragraph_id=paragraph_id))
+        changed.append(v.ParagraphView.of(paragraph))
+    return v.Placed(
+        number=draft.number,
+        versions=version_views(session, draft_id, versions) if versions else [],
+        paragraphs=changed,
+        problems=problems,
+    )
+
+
+def take_off(session: Session, writer_id: str, draft_id: str, paragraph_ids: Sequence[str]) -> v.Placed:
+    draft = store.hold(session, writer_id, draft_id)
+    known = {p.id: p for p in store.paragraphs(session, draft_id)}
+    if set(paragraph_ids) - set(known):
+        raise not_found()
+    for paragraph_id in dict.fromkeys(paragraph_ids):
+        if known[paragraph_id].on_canvas:
+            known[paragraph_id].on_canvas = False
+            note(session, writer_id, draft_id, events.ParagraphUnplaced(paragraph_id=paragraph_id))
+    changed = [v.ParagraphView.of(known[i]) for i in dict.fromkeys(paragraph_ids)]
+    return v.Placed(number=draft.number, versions=[], paragraphs=changed)
+
+
+def keep_placements(session: Session, draft: Draft, placements: dict[str, Placement]) -> list[Version]:
+    versions = []
+    for version_id, placement in placements.items():
+        version = session.get_one(Version, version_id)
+        if version.scorer_id != placement.scorer_id:
+            store.set_placement(version, placement)
+            note(session, draft.writer_id, draft.id, events.VersionPlaced(**asdict(placement)), version_id)
+        versions.append(version)
+    return versions
+
+
+# ── versions ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def confirm(session: Session, writer_id: str, version_id: str, base: str) -> v.Confirmed:
+    """Make it the paragraph's text. Raises Problem 409 when that has changed since `base`."""
+    draft, paragraph, version = store.hold_version(session, writer_id, version_id)
+    if version.status == "discarded":
+        raise Problem(409, "discarded", "This version is discarded. Restore it first.")
+    if not version.text:
+        raise Problem(409, "empty", "This version has no text, so it can't be confirmed.")
+    if paragraph.head_version_id != base:
+        raise _stale(session, draft.id, [(paragraph, version.text)])
+    if version.status != "confirmed" or paragraph.head_version_id != version.id:
+        was_removed = paragraph.removed
+        version.status = "confirmed"
+        paragraph.head_version_id, paragraph.removed = version.id, False
+        draft.updated_at = now()
+        event = events.VersionConfirmed(paragraph_id=paragraph.id, replaced=base if base != version.id else None)
+        note(session, writer_id, draft.id, event, version.id)
+        if was_removed:
+            order = [p.id for p in store.paragraphs(session, draft.id) if not p.removed]
+            _renumber({p.id: p for p in store.paragraphs(session, draft.id)}, order)
+            note(session, writer_id, draft.id, events.DraftOrdered(order=order))
+    session.flush()
+    return v.Confirmed(
+        version=version_views(session, draft.id, [version])[0],
+        paragraph=v.ParagraphView.of(paragraph),
+        number=draft.number,
+    )
+
+
+def discard(session: Session, writer_id: str, version_id: str) -> v.VersionView:
+    draft, paragraph, version = store.hold_version(session, writer_id, version_id)
+    if paragraph.head_version_id == version.id:
+        raise Problem(409, "in-draft", "This version is the paragraph's text in the draft. Confirm another one first.")
+    if version.status != "discarded":
+        note(session, writer_id, draft.id, events.VersionDiscarded(was=version.status), version.id)
+        version.status = "discarded"
+    session.flush()
+    return version_views(session, draft.id, [version])[0]
+
+
+def restore(session: Session, writer_id: str, version_id: str) -> v.VersionView:
+    draft, _, version = store.hold_version(session, writer_id, version_id)
+    if version.status == "discarded":
+        version.status = store.last_status_before_discard(session, version.id) or "proposed"
+        note(session, writer_id, draft.id, events.VersionRestored(status=version.status), version.id)
+    session.flush()
+    return version_views(session, draft.id, [version])[0]
+
+
+def edit_by_hand(session: Session, writer_id: str, version_id: str, text: str) -> v.VersionView:
+    """A new version beside the one it was made from; the draft stays as it is."""
+    if not text.strip():
+        raise Problem(422, "empty", "A version needs some text. Discard this one if you don't want it.")
+    draft, _, parent = store.hold_version(session, writer_id, version_id)
+    if text == parent.text:
+        raise Problem(422, "unchanged", "The text is the same as before, so there is no new version to make.")
+    values = Version(paragraph_id=parent.paragraph_id, operation="manual", text=text, status="proposed", flags=[])
+    version = store.add_version(session, draft, values, [parent.id])
+    note_version(session, draft, version, [parent.id], head=False)
+    session.flush()
+    return version_views(session, draft.id, [version])[0]
+
+
+def detail(session: Session, writer_id: str, version_id: str) -> v.Detail:
+    version = store.version(session, writer_id, version_id)
+    view = version_views(session, version.draft_id, [version])[0]
+    parents = [session.get_one(Version, parent) for parent in view.parents]
+    change = facts.compare(parents[0].text if parents else version.text, version.text)
+    return v.Detail(
+        version=view,
+        prompt=version.prompt,
+        sampling=version.sampling,
+        diff=[
+            v.ParentDiff(
+                parent_id=parent.id,
+                changes=[v.ChangeView(kind=c.kind, text=c.text) for c in diff.words(parent.text, version.text)],
+            )
+            for parent in parents
+        ],
+        facts=asdict(change),
+    )
+
+
+# ── the log ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def record(session: Session, writer_id: str, batch: v.Batch) -> v.Acked:
+    """Keep a recorder's events; those that are kept already are left as they are."""
+    drafts = {e.draft_id for e in batch.events if e.draft_id}
+    versions = {e.version_id for e in batch.events if e.version_id}
+    if drafts - store.known_drafts(session, writer_id, drafts):
+        raise not_found()
+    if versions - store.known_versions(session, writer_id, versions):
+        raise not_found()
+    rows: list[dict[str, Any]] = [events.row(writer_id, batch.recorder, e) for e in batch.events]
+    if rows:
+        insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+        session.execute(insert(LoggedEvent).on_conflict_do_nothing(index_elements=["recorder", "seq"]), rows)
+    return v.Acked(acked=store.contiguous(session, batch.recorder))

@@ -1,0 +1,238 @@
+"""All SQL of the room. Whoever changes a draft holds its row first (`hold`), so that its numbers have no holes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.orm import Session, aliased
+
+from app.axes.types import Placement
+from app.db.base import new_id, now
+from app.web.errors import not_found
+from app.writing.models import (
+    UNFINISHED,
+    Draft,
+    Generation,
+    LoggedEvent,
+    Paragraph,
+    Version,
+    VersionParent,
+    Writer,
+)
+
+SHOWN_GENERATIONS = 20
+
+
+def writer_by_hash(session: Session, token_hash: str) -> Writer | None:
+    return session.scalar(select(Writer).where(Writer.token_hash == token_hash, Writer.revoked_at.is_(None)))
+
+
+# ── finding, with its owner; what is another's does not exist ──────────────────────────────────────────────────────
+
+
+def draft(session: Session, writer_id: str, draft_id: str) -> Draft:
+    found = session.get(Draft, draft_id)
+    if found is None or found.writer_id != writer_id or found.deleted_at is not None:
+        raise not_found()
+    return found
+
+
+def hold(session: Session, writer_id: str, draft_id: str) -> Draft:
+    """The draft, and nobody else changes it until the transaction ends."""
+    statement = select(Draft).where(Draft.id == draft_id).with_for_update()
+    session.scalar(statement.execution_options(populate_existing=True))
+    return draft(session, writer_id, draft_id)
+
+
+def version(session: Session, writer_id: str, version_id: str) -> Version:
+    found = session.get(Version, version_id)
+    if found is None:
+        raise not_found()
+    draft(session, writer_id, found.draft_id)
+    return found
+
+
+def hold_version(session: Session, writer_id: str, version_id: str) -> tuple[Draft, Paragraph, Version]:
+    draft_id = session.scalar(select(Version.draft_id).where(Version.id == version_id))
+    if draft_id is None:
+        raise not_found()
+    held = hold(session, writer_id, draft_id)
+    found = session.get_one(Version, version_id)
+    return held, session.get_one(Paragraph, found.paragraph_id), found
+
+
+def generation(session: Session, writer_id: str, generation_id: str) -> Generation:
+    statement = select(Generation).where(Generation.id == generation_id).with_for_update()
+    found = session.scalar(statement)
+    if found is None:
+        raise not_found()
+    draft(session, writer_id, found.draft_id)
+    return found
+
+
+# ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def drafts(session: Session, writer_id: str) -> Sequence[Draft]:
+    """Latest first."""
+    own = select(Draft).where(Draft.writer_id == writer_id, Draft.deleted_at.is_(None))
+    return session.scalars(own.order_by(Draft.updated_at.desc(), Draft.id)).all()
+
+
+def paragraphs(session: Session, draft_id: str) -> Sequence[Paragraph]:
+    """In order, the removed ones among them."""
+    own = select(Paragraph).where(Paragraph.draft_id == draft_id)
+    return session.scalars(own.order_by(Paragraph.position, Paragraph.id)).all()
+
+
+def versions(session: Session, draft_id: str) -> Sequence[Version]:
+    return session.scalars(select(Version).where(Version.draft_id == draft_id).order_by(Version.number)).all()
+
+
+def parents(session: Session, where: ColumnElement[bool]) -> dict[str, list[str]]:
+    """Parents by version, first parent first; `where` speaks of `Version`."""
+    edges = (
+        select(VersionParent.version_id, VersionParent.parent_id)
+        .join(Version, Version.id == VersionParent.version_id)
+        .where(where)
+        .order_by(VersionParent.version_id, VersionParent.ordinal)
+    )
+    found: dict[str, list[str]] = defaultdict(list)
+    for version_id, parent_id in session.execute(edges):
+        found[version_id].append(parent_id)
+    return found
+
+
+def folded(session: Session, draft_id: str) -> set[str]:
+    """Versions that are only a stage of typing: the writer's own, neither chosen nor refused, with one successor
+    that is typing as well, and nothing else hanging from them."""
+    child = aliased(Version)
+    children = (
+        select(VersionParent.parent_id, func.count(), func.min(child.operation), func.max(child.operation))
+        .join(child, child.id == VersionParent.version_id)
+        .where(child.draft_id == draft_id)
+        .group_by(VersionParent.parent_id)
+    )
+    only_typed_on = {
+        parent for parent, count, first, last in session.execute(children) if count == 1 and first == last == "manual"
+    }
+    heads = select(Paragraph.head_version_id).where(Paragraph.draft_id == draft_id)
+    asked = select(Generation.parent_version_id).where(Generation.draft_id == draft_id)
+    typed = select(Version.id).where(
+        Version.draft_id == draft_id, Version.operation == "manual", Version.status == "written"
+    )
+    return (only_typed_on & set(session.scalars(typed))) - set(session.scalars(heads)) - set(session.scalars(asked))
+
+
+def unfinished_or_failed(session: Session, draft_id: str) -> list[Generation]:
+    """The newest, oldest of them first."""
+    own = select(Generation).where(Generation.draft_id == draft_id, Generation.status != "done")
+    newest = session.scalars(own.order_by(Generation.created_at.desc()).limit(SHOWN_GENERATIONS)).all()
+    return list(reversed(newest))
+
+
+def words(session: Session, draft_ids: Iterable[str]) -> dict[str, int]:
+    """Words in each draft as it stands."""
+    heads = (
+        select(Paragraph.draft_id, Version.text)
+        .join(Version, Version.id == Paragraph.head_version_id)
+        .where(Paragraph.draft_id.in_(list(draft_ids)), Paragraph.removed.is_(False))
+    )
+    counts: dict[str, int] = defaultdict(int)
+    for draft_id, text in session.execute(heads):
+        counts[draft_id] += len(text.split())
+    return counts
+
+
+def waiting(session: Session, since: datetime) -> int:
+    """Generations that wait for their turn, or were asked for after `since` and not taken up yet."""
+    queued = select(func.count()).select_from(Generation).where(Generation.status == "queued")
+    taken_up = Generation.claimed_at.is_not(None) | (Generation.created_at > since)
+    return session.scalar(queued.where(taken_up)) or 0
+
+
+def unfinished(session: Session, before: datetime | None = None) -> Sequence[Generation]:
+    """Queued or running; with `before`, those asked for earlier that nobody took up."""
+    statement = select(Generation).where(Generation.status.in_(UNFINISHED)).with_for_update()
+    if before is not None:
+        statement = statement.where(Generation.claimed_at.is_(None), Generation.created_at < before)
+    return session.scalars(statement).all()
+
+
+def owner(session: Session, generation: Generation) -> str:
+    return session.get_one(Draft, generation.draft_id).writer_id
+
+
+def last_status_before_discard(session: Session, version_id: str) -> str | None:
+    discarded = select(LoggedEvent.payload).where(
+        LoggedEvent.version_id == version_id, LoggedEvent.type == "version.discarded"
+    )
+    payload = session.scalar(discarded.order_by(LoggedEvent.id.desc()).limit(1))
+    return payload["was"] if payload else None
+
+
+def contiguous(session: Session, recorder: str) -> int:
+    """The number up to which all of a recorder's events are stored; 0 for none."""
+    mine = select(func.count(), func.max(LoggedEvent.seq)).where(LoggedEvent.recorder == recorder)
+    count, last = session.execute(mine).one()
+    if count == (last or 0):
+        return last or 0
+    following = aliased(LoggedEvent)
+    ends = (
+        select(func.min(LoggedEvent.seq))
+        .outerjoin(following, (following.recorder == LoggedEvent.recorder) & (following.seq == LoggedEvent.seq + 1))
+        .where(LoggedEvent.recorder == recorder, following.id.is_(None))
+    )
+    first = session.scalar(select(func.min(LoggedEvent.seq)).where(LoggedEvent.recorder == recorder))
+    return (session.scalar(ends) or 0) if first == 1 else 0
+
+
+def known_versions(session: Session, writer_id: str, ids: Iterable[str]) -> set[str]:
+    own = (
+        select(Version.id)
+        .join(Draft, Draft.id == Version.draft_id)
+        .where(Version.id.in_(list(ids)), Draft.writer_id == writer_id)
+    )
+    return set(session.scalars(own))
+
+
+def known_drafts(session: Session, writer_id: str, ids: Iterable[str]) -> set[str]:
+    """Deleted ones as well: an event may come late."""
+    return set(session.scalars(select(Draft.id).where(Draft.id.in_(list(ids)), Draft.writer_id == writer_id)))
+
+
+# ── writing ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def add_version(session: Session, held: Draft, values: Version, parent_ids: Sequence[str] = ()) -> Version:
+    """Gives it the next number of the draft, which the caller holds."""
+    held.number += 1
+    held.updated_at = now()
+    values.id = new_id()
+    values.draft_id, values.number = held.id, held.number
+    session.add(values)
+    session.flush()
+    session.add_all(
+        VersionParent(version_id=values.id, parent_id=parent, ordinal=i) for i, parent in enumerate(parent_ids)
+    )
+    session.flush()
+    return values
+
+
+def set_placement(version: Version, placement: Placement) -> None:
+    version.exposition, version.engagement = placement.exposition, placement.engagement
+    version.spread, version.scorer_id = placement.spread, placement.scorer_id
+
+
+def claim(session: Session, generation_id: str) -> bool:
+    """Whether the caller is the one who may run it."""
+    taken = (
+        update(Generation)
+        .where(Generation.id == generation_id, Generation.status == "queued", Generation.claimed_at.is_(None))
+        .values(claimed_at=now())
+        .returning(Generation.id)
+    )
+    return session.execute(taken.execution_options(synchronize_session=False)).first() is not None

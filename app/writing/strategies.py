@@ -1,0 +1,92 @@
+"""Labels and strategies, read from a YAML file at start: what each asks the model for is data, not code."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, model_validator
+
+DEFAULT = Path(__file__).with_name("strategies.yaml")
+
+Plan = Literal["insert-opening", "insert-after", "insert-ending", "rewrite-sentence", "rewrite-all"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Example(_Frozen):
+    """A text that worked examples are about, with its key term."""
+
+    term: str
+    text: str
+
+
+class Strategy(_Frozen):
+    """One way to carry out a label; `answers` has one worked answer per example text, or none."""
+
+    id: str
+    name: str
+    plan: Plan
+    ask: str
+    prefills: tuple[str, ...]
+    answers: tuple[str, ...]
+    full: str
+    small: bool = True
+    """Whether a small model can do it; if not, it is offered to larger ones only."""
+
+
+class Label(_Frozen):
+    """A button; `push` is the expected movement, (engagement, exposition), each from -1 to 2."""
+
+    id: str
+    name: str
+    group: Literal["exposition", "bridge", "engagement", "any"]
+    push: tuple[int, int]
+    hint: str
+    strategies: tuple[Strategy, ...]
+
+
+class Book(_Frozen):
+    """The whole file."""
+
+    system: str
+    full_system: str
+    examples: tuple[Example, ...]
+    labels: tuple[Label, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Book:
+        ids = [label.id for label in self.labels]
+        if len(set(ids)) < len(ids):
+            raise ValueError("two labels have the same id")
+        for label in self.labels:
+            if not label.strategies:
+                raise ValueError(f"label {label.id} has no strategy")
+            for strategy in label.strategies:
+                if strategy.small and not strategy.prefills:
+                    raise ValueError(f"strategy {strategy.id} needs a prefill; an empty one will do")
+                if strategy.answers and len(strategy.answers) != len(self.examples):
+                    raise ValueError(f"strategy {strategy.id} needs {len(self.examples)} answers, one an example")
+        return self
+
+    def label(self, name: str) -> Label:
+        """By id or by name, in any case; raises KeyError with the known names."""
+        for label in self.labels:
+            if name.casefold() in (label.id, label.name.casefold()):
+                return label
+        known = ", ".join(f"“{label.name}”" for label in self.labels)
+        raise KeyError(f"There is no label “{name}”. Known are {known}.")
+
+
+@cache
+def load_book(path: Path = DEFAULT) -> Book:
+    """Raises pydantic.ValidationError or yaml.YAMLError, each naming the place."""
+    return Book.model_validate(yaml.safe_load(path.read_text("utf-8")))
+
+
+def load_labels(path: Path = DEFAULT) -> tuple[Label, ...]:
+    return load_book(path).labels

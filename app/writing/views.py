@@ -1,0 +1,238 @@
+"""What the API says and takes: the shapes of its JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from app.writing.events import Clean, ClientEvent, Id, Name
+from app.writing.models import Generation, Paragraph, Version
+
+Title = Annotated[Clean, StringConstraints(max_length=200)]
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class PlacementView(BaseModel):
+    """T-scores: 50 is the mean, 10 one standard deviation of the reference texts."""
+
+    exposition: float
+    engagement: float
+    spread: float
+    scorer_id: str
+
+
+class VersionView(BaseModel):
+    """`folded`: a stage of typing on the way to the next, not worth a node of its own."""
+
+    id: str
+    number: int
+    paragraph_id: str
+    parents: list[str]
+    operation: str
+    label: str | None
+    strategy: str | None
+    status: str
+    text: str
+    placement: PlacementView | None
+    flags: list[str]
+    folded: bool
+    model_id: str | None
+    tuned_id: str | None
+    seed: int | None
+    generation_id: str | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, version: Version, parents: list[str], *, folded: bool = False) -> VersionView:
+        placement = None
+        if version.scorer_id is not None:
+            assert version.exposition is not None
+            assert version.engagement is not None
+            assert version.spread is not None
+            placement = PlacementView(
+                exposition=version.exposition,
+                engagement=version.engagement,
+                spread=version.spread,
+                scorer_id=version.scorer_id,
+            )
+        same = (
+            *("id", "number", "paragraph_id", "operation", "label", "strategy", "status", "text", "flags"),
+            *("model_id", "tuned_id", "seed", "generation_id", "created_at"),
+        )
+        return cls(
+            **{name: getattr(version, name) for name in same},
+            parents=parents,
+            placement=placement,
+            folded=folded,
+        )
+
+
+class ParagraphView(BaseModel):
+    """`head` is the version that is its text in the draft."""
+
+    id: str
+    position: int
+    on_canvas: bool
+    removed: bool
+    head: str | None
+
+    @classmethod
+    def of(cls, paragraph: Paragraph) -> ParagraphView:
+        return cls(
+            id=paragraph.id,
+            position=paragraph.position,
+            on_canvas=paragraph.on_canvas,
+            removed=paragraph.removed,
+            head=paragraph.head_version_id,
+        )
+
+
+class GenerationView(BaseModel):
+    """`partial` holds what had been written of each candidate when it ended early."""
+
+    id: str
+    draft_id: str
+    paragraph_id: str
+    parent_version_id: str
+    label: str
+    strategy: str | None
+    prompt: str | None
+    n: int
+    slots: int
+    status: Literal["queued", "running", "done", "failed", "cancelled"]
+    problem: dict[str, Any] | None
+    partial: dict[str, str]
+    ranking: list[str]
+    moved: bool | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, generation: Generation) -> GenerationView:
+        names = (name for name in cls.model_fields if name != "slots")
+        return cls(**{name: getattr(generation, name) for name in names}, slots=generation.n)
+
+
+class DraftView(BaseModel):
+    id: str
+    title: str
+    number: int
+    updated_at: datetime
+    paragraphs: list[ParagraphView]
+    versions: list[VersionView]
+    generations: list[GenerationView]
+
+
+class DraftEntry(BaseModel):
+    id: str
+    title: str
+    updated_at: datetime
+    words: int
+
+
+class DraftList(BaseModel):
+    drafts: list[DraftEntry]
+
+
+class NewDraft(_In):
+    title: Title | None = None
+    text: Clean | None = None
+    sample: bool = False
+
+
+class Renamed(_In):
+    title: Title
+
+
+class Edit(_In):
+    """`base` is the version that was typed over, null for a new paragraph. `after` places or moves the paragraph:
+    behind the named one, or first with null; left out, it stays (a new one goes last). Blank text removes."""
+
+    paragraph_id: Id
+    base: Id | None
+    text: Clean
+    after: Id | None = None
+
+
+class Save(_In):
+    edits: list[Edit] = Field(max_length=5_000)
+    order: list[Id] | None = Field(None, max_length=20_000)
+
+
+class Changed(BaseModel):
+    number: int
+    versions: list[VersionView]
+    paragraphs: list[ParagraphView]
+
+
+class Place(_In):
+    paragraph_ids: list[Id] = Field(min_length=1, max_length=5_000)
+    remove: bool = False
+
+
+class Unplaced(BaseModel):
+    paragraph_id: str
+    code: str
+    detail: str
+
+
+class Placed(Changed):
+    problems: list[Unplaced] = []
+
+
+class Imported(BaseModel):
+    title: str
+    paragraphs: list[str]
+
+
+class Ask(_In):
+    version_id: Id
+    label: Name
+    strategy: Name | None = None
+    prompt: Annotated[Clean, StringConstraints(max_length=2_000)] | None = None
+    n: int | None = Field(None, ge=1, le=8)
+
+
+class Base(_In):
+    base: Id
+
+
+class HandEdit(_In):
+    text: Clean
+
+
+class Confirmed(BaseModel):
+    version: VersionView
+    paragraph: ParagraphView
+    number: int
+
+
+class ChangeView(BaseModel):
+    kind: Literal["same", "added", "removed"]
+    text: str
+
+
+class ParentDiff(BaseModel):
+    parent_id: str
+    changes: list[ChangeView]
+
+
+class Detail(BaseModel):
+    version: VersionView
+    prompt: dict[str, Any] | None
+    sampling: dict[str, Any] | None
+    diff: list[ParentDiff]
+    facts: dict[str, Any]
+
+
+class Batch(_In):
+    recorder: Id
+    events: list[ClientEvent] = Field(max_length=1_000)
+
+
+class Acked(BaseModel):
+    acked: int

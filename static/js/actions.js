@@ -1,0 +1,141 @@
+// What a writer can do to versions. Each: typed text first goes in, then one call, then the store.
+import { get, post, Problem } from "./api.js";
+import { announce } from "./dom.js";
+import { notice } from "./notices.js";
+import * as outbox from "./outbox.js";
+import { record } from "./recorder.js";
+import * as store from "./store.js";
+import { KIND_WORDS, kindOf, plural } from "./words.js";
+
+const { state } = store;
+const RESCORE_AFTER = 1500;
+
+/** Run `work`; a refusal becomes a notice that offers the same again. Gives undefined then. */
+async function attempt(work) {
+  try {
+    return await work();
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    if (problem.code !== "stale") notice(problem.sentence, { bad: true, actions: [["Try again", () => attempt(work)]] });
+    else if (!state.conflicts.length) await reload("The draft was changed elsewhere. It is up to date now; please try again.");
+    return undefined;
+  }
+}
+
+/** Take the draft as the server has it, keeping unsent text. */
+export async function reload(message) {
+  const draft = await get(`/api/drafts/${state.draft.id}`);
+  store.keepVersions(draft.versions);
+  store.keepParagraphs(draft.paragraphs);
+  if (message) notice(message);
+}
+
+export function place(paragraphIds, { remove = false } = {}) {
+  const wanted = paragraphIds.filter((id) => store.paragraphOf(id)?.text.trim() && !state.placing.has(id));
+  if (!wanted.length) {
+    announce("There is no text to place yet.");
+    return Promise.resolve();
+  }
+  if (!remove) store.setPlacing(wanted, true);
+  return attempt(async () => {
+    await outbox.settled();
+    const answer = await post(`/api/drafts/${state.draft.id}/place`, { paragraph_ids: wanted, ...(remove ? { remove } : {}) });
+    store.keepVersions(answer.versions);
+    store.keepParagraphs(answer.paragraphs);
+    for (const problem of answer.problems || []) notice(problem.detail || String(problem), { bad: true });
+    if (!remove && !state.selected) store.selectParagraph(wanted[0]);
+    announce(remove ? "Taken off the canvas." : `${plural(wanted.length, "paragraph")} placed on the canvas.`);
+  }).finally(() => store.setPlacing(wanted, false));
+}
+
+export const placeAll = () => place(state.order.filter((id) => !store.paragraphOf(id).on_canvas));
+
+let scoring = 0;
+/** Text on the canvas changed: measure it again once the writer pauses. */
+export function scoreSoon(delay = RESCORE_AFTER) {
+  clearTimeout(scoring);
+  scoring = setTimeout(score, delay);
+}
+
+const unmeasured = () => state.order.some((id) => {
+  const paragraph = store.paragraphOf(id);
+  const head = store.headOf(id);
+  return paragraph.on_canvas && head && !head.placement && head.text.trim();
+});
+
+async function score() {
+  if (!state.draft || !unmeasured()) return;
+  try {
+    const { versions } = await post(`/api/drafts/${state.draft.id}/score`);
+    store.keepVersions(versions);
+  } catch (problem) {
+    // The node keeps its old place, drawn as not yet measured; the next pause or a ready model tries again.
+    if (problem.status >= 500 || problem.code === "offline") scoreSoon(10000);
+  }
+}
+
+/** Make a version the paragraph's text; it becomes the base for more work. */
+export async function confirm(versionId) {
+  await attempt(async () => {
+    await outbox.settled();
+    const version = store.versionOf(versionId);
+    const base = store.paragraphOf(version.paragraph_id).head;
+    const answer = await post(`/api/versions/${versionId}/confirm`, { base });
+    store.keepVersions([answer.version]);
+    store.keepParagraphs([answer.paragraph]);
+    store.setNumber(answer.number);
+    announce(`Version ${version.number} is confirmed and in the draft.`);
+  });
+}
+
+async function turn(versionId, verb) {
+  await attempt(async () => {
+    const answer = await post(`/api/versions/${versionId}/${verb}`);
+    const version = answer.version ?? answer;
+    store.keepVersions([version]);
+    announce(`Version ${version.number} is ${KIND_WORDS[kindOf(version)]}.`);
+  });
+}
+
+export const discard = (versionId) => turn(versionId, "discard");
+export const restore = (versionId) => turn(versionId, "restore");
+
+/** A version edited by hand becomes a new one beside it. Gives its id, or undefined when refused. */
+export const saveByHand = (versionId, text) => attempt(async () => {
+  const answer = await post(`/api/versions/${versionId}/edits`, { text });
+  const version = answer.version ?? answer;
+  store.keepVersions([version]);
+  store.select(version.id);
+  if (!version.placement) scoreVersion();
+  return version.id;
+});
+
+/** Not only heads: a version made by hand is on the canvas as well. */
+async function scoreVersion() {
+  try {
+    const { versions } = await post(`/api/drafts/${state.draft.id}/score`);
+    store.keepVersions(versions);
+  } catch {
+    scoreSoon();
+  }
+}
+
+const asking = new Set();
+/** Fetch what is shown of an opened version: differences, facts, prompt. */
+export async function fetchDetail(versionId) {
+  const known = state.details.get(versionId);
+  if (asking.has(versionId) || (known && !known.problem)) return;
+  asking.add(versionId);
+  try {
+    store.keepDetail(versionId, await get(`/api/versions/${versionId}/detail`));
+  } catch (problem) {
+    store.keepDetail(versionId, { problem });
+  } finally {
+    asking.delete(versionId);
+  }
+}
+
+export function open(versionId) {
+  store.select(versionId);
+  record("node.opened", { version_id: versionId });
+}

@@ -1,0 +1,166 @@
+// Pressing a label: a ghost at once, the typed text goes in, the request, the stream. One stream a tab; others wait.
+import { post, Problem } from "./api.js";
+import { announce, uuid } from "./dom.js";
+import { place } from "./actions.js";
+import * as outbox from "./outbox.js";
+import { record } from "./recorder.js";
+import * as store from "./store.js";
+import { events } from "./stream.js";
+import { moveWords, plural } from "./words.js";
+
+const { state } = store;
+const LOST = {
+  title: "The connection was lost while writing.",
+  detail: "The connection to the server was lost while writing. What had arrived is kept here; try again.",
+};
+
+let lane = Promise.resolve(); // streams one after another
+const aborts = new Map();
+
+/** Why labels can't be pressed now, in words; empty when they can. */
+export function whyNot() {
+  if (state.model.status === "loading") return "The model is loading. Labels wake up when it is ready; you can write and place meanwhile.";
+  if (state.model.status === "error") return "The model can’t write now: see its status above. Everything else works.";
+  if (!state.paragraph || !store.paragraphOf(state.paragraph)?.text.trim()) return "Select a paragraph or a version, then press what it needs.";
+  return "";
+}
+
+export function labelOf(id) {
+  for (const group of state.labels.groups) for (const label of group.labels) if (label.id === id) return label;
+  return null;
+}
+
+const target = () => store.versionOf(state.selected) ?? store.headOf(state.paragraph);
+
+/** Ask for new versions of the selected one. */
+export async function press(labelId, { strategy = null, prompt = null } = {}) {
+  const why = whyNot();
+  if (why) {
+    announce(why);
+    return;
+  }
+  const version = target();
+  const paragraph = store.paragraphOf(state.paragraph);
+  const onHead = !version || store.isHead(version);
+  const temporary = `asking-${uuid()}`;
+  store.keepGeneration({
+    id: temporary, status: "asking", label: labelId, strategy, prompt, n: state.labels.candidates,
+    paragraph_id: paragraph.id, parent_version_id: version?.id ?? null, request: { labelId, strategy, prompt },
+  });
+  record("label.pressed", { label: labelId, strategy, ...(version ? { version_id: version.id } : {}) });
+  announce(`${labelOf(labelId)?.name ?? "Your own prompt"}: asking for ${plural(state.labels.candidates, "version")}.`);
+  try {
+    await outbox.settled();
+    const parent = onHead ? paragraph.head : version.id;
+    if (!paragraph.on_canvas) await place([paragraph.id]);
+    store.changeGeneration(temporary, { parent_version_id: parent });
+    const body = { version_id: parent, label: labelId, ...(strategy ? { strategy } : {}), ...(prompt ? { prompt } : {}) };
+    enqueue(await post("/api/generations", body), temporary);
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    refuse(temporary, problem);
+  }
+}
+
+function refuse(id, problem) {
+  store.changeGeneration(id, { status: "failed", problem: { detail: problem.sentence, code: problem.code } });
+  announce(problem.sentence);
+}
+
+/** Stop in the request phase is remembered and carried out when the server knows the generation. */
+function enqueue(generation, temporary) {
+  const stopped = state.generations.get(temporary)?.stopping;
+  store.keepGeneration(generation, temporary);
+  if (stopped) {
+    stop(generation.id);
+    return;
+  }
+  lane = lane.then(() => run(generation.id));
+}
+
+async function run(id) {
+  if (!store.running(state.generations.get(id) || { status: "gone" })) return;
+  const abort = new AbortController();
+  aborts.set(id, abort);
+  try {
+    for await (const { name, data } of events(`/api/generations/${id}/stream`, abort.signal)) take(id, name, data);
+    const generation = state.generations.get(id);
+    if (store.running(generation)) {
+      if (generation.stopping) store.changeGeneration(id, { status: "cancelled" });
+      else store.changeGeneration(id, { status: "failed", problem: LOST });
+    }
+  } catch (problem) {
+    if (problem instanceof Problem) refuse(id, problem.code === "offline" ? new Problem(LOST) : problem);
+    else if (problem.name !== "AbortError") throw problem;
+  } finally {
+    aborts.delete(id);
+  }
+}
+
+function take(id, name, data) {
+  const handlers = {
+    queued: () => store.changeGeneration(id, { status: "queued", position: data.position }),
+    started: () => store.changeGeneration(id, { status: "running", position: null, ...(data.slots ? { slots: data.slots.length } : {}) }),
+    token: () => store.addToken(id, data.index, data.text),
+    dropped: () => store.dropCandidate(id, data.index, data.again === false),
+    version: () => landed(id, data),
+    done: () => finished(id, data),
+    error: () => {
+      store.changeGeneration(id, { status: "failed", problem: data.problem, partial: data.partial || state.generations.get(id).partial });
+      announce(data.problem?.detail || "The model stopped with an error.");
+    },
+    cancelled: () => {
+      store.changeGeneration(id, { status: "cancelled", partial: data.partial || state.generations.get(id).partial });
+      announce("Stopped. What had arrived is kept in the panel.");
+    },
+  };
+  handlers[name]?.();
+}
+
+function landed(id, { index, version }) {
+  store.landVersion(id, index, version);
+  announce(`Version ${version.number} landed: ${moveWords(version, store.parentOf(version)) || "not measured"}.`);
+}
+
+function finished(id, { ranking, moved, message }) {
+  store.changeGeneration(id, { status: "done", ranking, moved, message: message || "", partial: {} });
+  announce(message || `${plural(ranking.length, "version")} ready, best first.`);
+}
+
+export async function stop(id) {
+  const generation = state.generations.get(id);
+  if (!generation || !store.running(generation)) return;
+  store.changeGeneration(id, { stopping: true });
+  if (generation.status === "asking") return;
+  try {
+    const answer = await post(`/api/generations/${id}/stop`, {}, { seconds: 10 });
+    // The stream tells the rest; one that never began ends here.
+    if (!aborts.has(id)) store.changeGeneration(id, { status: answer.status === "queued" ? "cancelled" : answer.status });
+  } catch {
+    // Leaving the stream cancels just as well.
+    aborts.get(id)?.abort();
+    store.changeGeneration(id, { status: "cancelled" });
+  }
+}
+
+/** The one that is being written now, if any: what the Stop key stops. */
+export const current = () => [...state.generations.values()].find(store.running) || null;
+
+/** The same request again, one click, also after a reload. */
+export async function retry(id) {
+  const generation = state.generations.get(id);
+  if (generation.request && id.startsWith("asking-")) {
+    store.forgetGeneration(id);
+    await press(generation.request.labelId, generation.request);
+    return;
+  }
+  store.changeGeneration(id, { status: "asking", problem: null, partial: {}, versions: {}, stopping: false });
+  try {
+    enqueue(await post(`/api/generations/${id}/retry`), id);
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    refuse(id, problem);
+  }
+}
+
+export const dismiss = (id) => store.forgetGeneration(id);

@@ -1,0 +1,115 @@
+// Pure functions between the canvas's units and pixels.
+
+export const MARGIN = { l: 28, r: 8, t: 8, b: 28 };
+/** What is in view when nothing asks for more: the reference mean ± 1.8 standard deviations, where most prose lies. */
+export const HOME = { x: [32, 68], y: [32, 68] };
+const NEAR = 23; // pixels under which two handles would cover each other
+const RINGS = 4;
+
+/** A function from (engagement, exposition) to pixels inside a frame of this size. */
+export function projection({ x, y }, width, height) {
+  const w = width - MARGIN.l - MARGIN.r;
+  const h = height - MARGIN.t - MARGIN.b;
+  const sx = w / (x[1] - x[0]);
+  const sy = h / (y[1] - y[0]);
+  const at = (px, py) => ({ x: MARGIN.l + (px - x[0]) * sx, y: MARGIN.t + h - (py - y[0]) * sy });
+  return Object.assign(at, { sx, sy, width, height });
+}
+
+/** The smallest range that shows `places` as well as `range`, with room around them. */
+export function including(range, places, room = 4) {
+  const grown = { x: [...range.x], y: [...range.y] };
+  for (const { engagement, exposition } of places) {
+    grown.x = [Math.min(grown.x[0], engagement - room), Math.max(grown.x[1], engagement + room)];
+    grown.y = [Math.min(grown.y[0], exposition - room), Math.max(grown.y[1], exposition + room)];
+  }
+  return grown;
+}
+
+/** Scale a range around its middle. */
+export function zoomed({ x, y }, factor) {
+  const scale = ([low, high]) => {
+    const middle = (low + high) / 2;
+    const half = Math.min(Math.max(((high - low) / 2) * factor, 1), 400);
+    return [middle - half, middle + half];
+  };
+  return { x: scale(x), y: scale(y) };
+}
+
+/**
+ * Move points that would cover an earlier one to the nearest free spot; the earlier in the list, the firmer it stands.
+ * Where no spot is near (hundreds in one place) a point stays: arrow keys and the history still reach it.
+ */
+export function apart(points) {
+  const cells = new Map();
+  const key = (x, y) => `${Math.floor(x / NEAR)},${Math.floor(y / NEAR)}`;
+  const free = (x, y) => {
+    for (let dx = -NEAR; dx <= NEAR; dx += NEAR) {
+      for (let dy = -NEAR; dy <= NEAR; dy += NEAR) {
+        for (const other of cells.get(key(x + dx, y + dy)) || []) if (Math.hypot(other.x - x, other.y - y) < NEAR) return false;
+      }
+    }
+    return true;
+  };
+  return points.map((point) => {
+    let spot = { x: point.x, y: point.y, nudged: false };
+    if (!free(spot.x, spot.y)) {
+      search: for (let ring = 1; ring <= RINGS; ring += 1) {
+        const steps = 8 * ring;
+        for (let step = 0; step < steps; step += 1) {
+          const angle = (step / steps) * 2 * Math.PI - Math.PI / 4;
+          const x = point.x + Math.cos(angle) * ring * NEAR;
+          const y = point.y + Math.sin(angle) * ring * NEAR;
+          if (free(x, y)) {
+            spot = { x, y, nudged: true };
+            break search;
+          }
+        }
+      }
+    }
+    const cell = key(spot.x, spot.y);
+    if (cells.has(cell)) cells.get(cell).push(spot);
+    else cells.set(cell, [spot]);
+    return spot;
+  });
+}
+
+const HEADINGS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+
+/** The nearest spot from `from` in an arrow key's direction; what lies aside counts double. Null where none is. */
+export function towards(from, spots, arrow) {
+  const [ax, ay] = HEADINGS[arrow];
+  let best = null;
+  let least = Infinity;
+  for (const spot of spots) {
+    const dx = spot.x - from.x;
+    const dy = spot.y - from.y;
+    const ahead = dx * ax + dy * ay;
+    const aside = Math.abs(dx * ay) + Math.abs(dy * ax);
+    if (ahead <= 0.5 || aside > ahead * 3) continue;
+    const cost = ahead + aside * 2;
+    if (cost < least) [best, least] = [spot, cost];
+  }
+  return best;
+}
+
+/** The control point of a gently bent line (a quadratic curve) between two places. */
+export function bend(from, to) {
+  const dx = to.engagement - from.engagement;
+  const dy = to.exposition - from.exposition;
+  return { engagement: from.engagement + dx / 2 - dy * 0.16, exposition: from.exposition + dy / 2 + dx * 0.16 };
+}
+
+const STEPS = [0, 0.2, 0.4, 0.6, 0.8, 1];
+
+/** Points along that line, as Plotly takes them. */
+export function curve(from, to) {
+  const by = bend(from, to);
+  const along = (axis) => STEPS.map((t) => (1 - t) ** 2 * from[axis] + 2 * t * (1 - t) * by[axis] + t ** 2 * to[axis]);
+  return { x: along("engagement"), y: along("exposition"), by };
+}
+
+export const within = ({ x, y }, { width, height }, inset = 14) => ({
+  x: Math.min(Math.max(x, MARGIN.l + inset), width - MARGIN.r - inset),
+  y: Math.min(Math.max(y, MARGIN.t + inset), height - MARGIN.b - inset),
+});

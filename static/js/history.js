@@ -1,0 +1,106 @@
+// The list twin of the canvas: every version that is not mid-typing, readable and reachable without a pointer.
+import { open } from "./actions.js";
+import { byId, el, redraw } from "./dom.js";
+import { labelOf } from "./generations.js";
+import { face, hoverIn, hoverOut, nameOf } from "./nodes.js";
+import * as store from "./store.js";
+import { KIND_WORDS, kindOf, moveWords } from "./words.js";
+
+const { state } = store;
+const root = () => byId("history");
+let whose = "paragraph";
+let status = "all";
+let listedFor = null;
+
+function select(label, value, options, change) {
+  return el("select", { "aria-label": label, data: { key: label }, onchange: (event) => { change(event.target.value); draw(); } },
+    Object.entries(options).map(([key, words]) => el("option", { value: key, selected: key === value }, words)));
+}
+
+function listed() {
+  return [...state.versions.values()].filter((version) =>
+    !version.folded && store.numberOf(version.paragraph_id) > 0 && version.text.trim()
+    && (whose === "draft" || version.paragraph_id === state.paragraph)
+    && (status === "all" || kindOf(version) === status));
+}
+
+/** Children under their parent, oldest first; whose parent is filtered out stands at the left. */
+function tree(versions) {
+  const shown = new Set(versions.map((version) => version.id));
+  const above = (version) => {
+    for (let at = store.parentOf(version); at; at = store.parentOf(at)) if (shown.has(at.id)) return at.id;
+    return null;
+  };
+  const under = Map.groupBy(versions.sort((a, b) => store.numberOf(a.paragraph_id) - store.numberOf(b.paragraph_id) || a.number - b.number), above);
+  const lines = [];
+  const walk = (id, depth) => {
+    for (const version of under.get(id) || []) {
+      lines.push({ version, depth });
+      walk(version.id, depth + 1);
+    }
+  };
+  walk(null, 0);
+  return lines;
+}
+
+function line({ version, depth }) {
+  const { kind, parts } = face(version);
+  const label = labelOf(version.label)?.name ?? (version.operation === "prompt" ? "Your own prompt" : null);
+  const what = label ?? { original: "Original", typed: "Typed by hand" }[kind] ?? (version.operation === "manual" ? "Typed by hand" : "Original");
+  const move = moveWords(version, store.parentOf(version));
+  const row = el("li", {}, el("button", {
+    type: "button", data: { key: `history-${version.id}`, lit: version.id === state.hovered },
+    "aria-current": version.id === state.selected ? "true" : null,
+    "aria-label": nameOf(version),
+    onclick: () => open(version.id),
+    onpointerenter: () => hoverIn(version.id), onpointerleave: () => hoverOut(version.id),
+    onkeydown: (event) => step(event),
+  },
+  el("span", { class: "node mini", "aria-hidden": "true", data: { kind, head: store.isHead(version) } }, parts),
+  el("span", { class: "line" }, `${what}${move ? `: ${move}` : ""}`),
+  el("span", { class: "note" }, store.isHead(version) ? `in the draft · v${version.number}` : `${kind === "confirmed" || kind === "discarded" ? `${KIND_WORDS[kind]} · ` : ""}v${version.number}`)));
+  row.style.setProperty("--depth", depth);
+  return row;
+}
+
+function step(event) {
+  const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!by) return;
+  event.preventDefault();
+  const all = [...root().querySelectorAll("li button")];
+  all[all.indexOf(event.currentTarget) + by]?.focus();
+}
+
+function draw() {
+  if (!state.draft) return;
+  listedFor = state.paragraph;
+  const lines = tree(listed());
+  redraw(root(),
+    el("div", { class: "head-row history-head" }, el("h3", {}, "History"),
+      el("div", { class: "filters" },
+        select("Versions of", whose, { paragraph: "this paragraph", draft: "the whole draft" }, (value) => { whose = value; }),
+        select("Which versions", status, { all: "all", proposed: "proposed", confirmed: "confirmed", typed: "typed by hand", original: "original", discarded: "discarded" }, (value) => { status = value; }))),
+    lines.length ? el("ul", { class: "history" }, lines.map(line))
+      : el("p", { class: "panel-empty" }, status === "all" ? (whose === "paragraph" && !state.paragraph ? "Select a paragraph to see its versions." : "No versions yet.") : "No version like that here."));
+}
+
+/** Another version of the same paragraph was selected: the list stays. */
+function mark() {
+  for (const button of root().querySelectorAll("li button")) {
+    if (button.dataset.key === `history-${state.selected}`) button.setAttribute("aria-current", "true");
+    else button.removeAttribute("aria-current");
+  }
+}
+
+/** Hovering only lights a line; building the list anew would take the pointer's target away. */
+function light() {
+  for (const button of root().querySelectorAll("li button")) button.dataset.lit = button.dataset.key === `history-${state.hovered}`;
+}
+
+export function start() {
+  store.on("versions draft labels selection", (topics) => {
+    if (topics.size === 1 && topics.has("selection") && state.paragraph === listedFor) mark();
+    else draw();
+  });
+  store.on("hover", light);
+}

@@ -1,0 +1,66 @@
+// Wires the page: first the text, then what it needs, last the chart's library.
+import { get, Problem } from "./api.js";
+import * as candidates from "./candidates.js";
+import * as canvas from "./canvas.js";
+import * as conflict from "./conflict.js";
+import { byId, icon } from "./dom.js";
+import * as drafts from "./drafts.js";
+import * as editor from "./editor.js";
+import * as files from "./files.js";
+import * as history from "./history.js";
+import * as labels from "./labels.js";
+import { notice } from "./notices.js";
+import * as opened from "./opened.js";
+import * as outbox from "./outbox.js";
+import * as panes from "./panes.js";
+import * as recorder from "./recorder.js";
+import * as shortcuts from "./shortcuts.js";
+import * as status from "./status.js";
+import * as store from "./store.js";
+import * as theme from "./theme.js";
+
+const draftId = document.body.dataset.draft;
+
+/** Until it works: a desk without its text is of no use, and a server that restarts comes back in seconds. */
+async function insist(work, says) {
+  for (let wait = 500; ; wait = Math.min(wait * 2, 8000)) {
+    try {
+      return await work();
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      if (problem.status >= 400 && problem.status < 500) {
+        notice(problem.sentence, { bad: true });
+        throw problem;
+      }
+      notice(`${says} Trying again…`, { bad: true, seconds: wait / 1000 });
+      await new Promise((resolve) => { setTimeout(resolve, wait); });
+    }
+  }
+}
+
+function dressBar() {
+  byId("import").prepend(icon("in"));
+  const link = byId("export");
+  link.prepend(icon("out"));
+  link.addEventListener("click", async (event) => {
+    if (store.state.save.state === "saved") return;
+    event.preventDefault();
+    try {
+      await outbox.settled();
+      link.click();
+    } catch (problem) {
+      notice(`Your last words are not saved yet, so they would be missing. ${problem.sentence ?? ""}`, { bad: true });
+    }
+  });
+}
+
+dressBar();
+for (const part of [theme, panes, drafts, editor, files, labels, opened, candidates, history, conflict, shortcuts, canvas]) part.start();
+recorder.start();
+
+const draft = await insist(() => get(`/api/drafts/${draftId}`), "The draft can’t be fetched just now.");
+store.openDraft(draft);
+await outbox.start(draftId);
+status.start();
+requestAnimationFrame(() => setTimeout(canvas.loadChart));
+store.setLabels(await insist(() => get("/api/labels"), "The labels can’t be fetched just now."));

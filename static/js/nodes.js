@@ -1,0 +1,192 @@
+// The handles: one button a version, over its place on the canvas. They are the picture and the keyboard path at once.
+import { el, icon, svg } from "./dom.js";
+import { apart, towards } from "./geometry.js";
+import { record } from "./recorder.js";
+import * as store from "./store.js";
+import { KIND_WORDS, kindOf, moveWords, placeWords } from "./words.js";
+
+const { state } = store;
+const BADGES = { typed: "pencil", confirmed: "check", discarded: "cross" };
+const HOVER_AFTER = 90;
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+const buttons = new Map(); // version id → button
+let spots = new Map(); // version id → {x, y, nudged, id}
+/** Where a version comes from when it first appears (its ghost's pixels). */
+export const origins = new Map();
+
+let layer = null;
+let leaders = null;
+let openVersion = () => {};
+let enterVersion = () => {};
+
+export const ids = () => spots.keys();
+export const spotOf = (id) => spots.get(id) || null;
+
+/** What a node looks like, for the canvas and for the history beside it. */
+export function face(version) {
+  const kind = kindOf(version);
+  const parts = [String(store.numberOf(version.paragraph_id))];
+  if (BADGES[kind]) {
+    const badge = el("span", { class: "badge" }, icon(BADGES[kind], { "stroke-width": 2.5 }));
+    parts.push(badge);
+  }
+  return { kind, parts };
+}
+
+export function nameOf(version) {
+  const move = moveWords(version, store.parentOf(version));
+  const where = move ? `${move} than its parent` : placeWords(version.placement);
+  const inDraft = store.isHead(version) ? ", in the draft" : "";
+  return `Paragraph ${store.numberOf(version.paragraph_id)}, version ${version.number}, ${KIND_WORDS[kindOf(version)]}${inDraft}, ${where}`;
+}
+
+let hoverTimer = 0;
+let hoverSince = 0;
+export function hoverIn(id) {
+  clearTimeout(hoverTimer);
+  hoverSince = performance.now();
+  hoverTimer = setTimeout(() => store.hover(id), HOVER_AFTER);
+}
+
+export function hoverOut(id) {
+  clearTimeout(hoverTimer);
+  const ms = Math.round(performance.now() - hoverSince);
+  if (state.hovered === id) {
+    store.hover(null);
+    if (ms > 300) record("node.hovered", { version_id: id, ms });
+  }
+}
+
+function keydown(event, id) {
+  if (event.key.startsWith("Arrow") && !event.altKey && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    event.stopPropagation();
+    const next = towards(spots.get(id), spots.values(), event.key) ?? neighbour(id, ["ArrowRight", "ArrowDown"].includes(event.key) ? 1 : -1);
+    if (next) focus(next.id);
+  } else if (event.key === "Home" || event.key === "End") {
+    event.preventDefault();
+    focus([...spots.keys()].sort((a, b) => store.versionOf(a).number - store.versionOf(b).number).at(event.key === "Home" ? 0 : -1));
+  } else if (event.key === "Enter") {
+    event.preventDefault();
+    enterVersion(id);
+  }
+}
+
+/** Where no node lies that way, go through them by number: none is out of reach. */
+function neighbour(id, step) {
+  const ids = [...spots.keys()].sort((a, b) => store.versionOf(a).number - store.versionOf(b).number);
+  return spots.get(ids[(ids.indexOf(id) + step + ids.length) % ids.length]);
+}
+
+export function focus(id) {
+  store.select(id);
+  const button = buttons.get(id);
+  if (!button) return;
+  for (const other of buttons.values()) other.tabIndex = other === button ? 0 : -1;
+  button.focus({ focusVisible: true });
+}
+
+function build(id) {
+  const button = el("button", {
+    class: "node", type: "button", data: { id },
+    onclick: () => openVersion(id),
+    ondblclick: () => enterVersion(id),
+    onkeydown: (event) => keydown(event, id),
+    onpointerenter: () => hoverIn(id),
+    onpointerleave: () => hoverOut(id),
+  });
+  buttons.set(id, button);
+  layer.append(button);
+  return button;
+}
+
+function dress(button, version) {
+  const { kind, parts } = face(version);
+  const selected = version.id === state.selected;
+  const same = version.paragraph_id === state.paragraph;
+  const head = store.isHead(version);
+  const look = {
+    kind, head, selected,
+    quiet: !same && !head && kind !== "confirmed",
+    lit: version.id === state.hovered || (version.paragraph_id === state.hoveredParagraph && head),
+    measuring: !version.placement,
+  };
+  const signature = JSON.stringify([look, parts[0]]);
+  if (button.dataset.signature !== signature) {
+    Object.assign(button.dataset, look, { signature });
+    button.replaceChildren(...parts);
+  }
+  const name = nameOf(version);
+  if (button.getAttribute("aria-label") !== name) button.setAttribute("aria-label", name);
+  if (selected) button.setAttribute("aria-current", "true");
+  else button.removeAttribute("aria-current");
+}
+
+// The selected node must not push its neighbours about, so standing order ignores what is selected.
+const firmness = (a, b) => (store.isHead(b) - store.isHead(a)) || (b.status === "confirmed") - (a.status === "confirmed") || a.number - b.number;
+
+/** Put every handle where its version stands. `animate` when the text moved, not when the view did. */
+export function draw(versions, project, { animate = false } = {}) {
+  const standing = [...versions].sort(firmness);
+  const placed = apart(standing.map((version) => {
+    const { engagement, exposition } = store.placeOf(version);
+    return project(engagement, exposition);
+  }));
+  const before = spots;
+  spots = new Map(standing.map((version, i) => [version.id, { ...placed[i], id: version.id }]));
+  for (const [id, button] of buttons) {
+    if (spots.has(id)) continue;
+    button.remove();
+    buttons.delete(id);
+  }
+  leaders.replaceChildren();
+  for (const version of standing) {
+    const spot = spots.get(version.id);
+    const button = buttons.get(version.id) || build(version.id);
+    dress(button, version);
+    const to = `translate(${spot.x}px, ${spot.y}px)`;
+    const from = origins.get(version.id) || (animate ? before.get(version.id) : null);
+    origins.delete(version.id);
+    if (from && !still.matches && Math.hypot(from.x - spot.x, from.y - spot.y) > 2) {
+      button.animate([{ transform: `translate(${from.x}px, ${from.y}px)` }, { transform: to }], { duration: 200, easing: "ease-out" });
+    }
+    button.style.transform = to;
+    if (spot.nudged) leader(project, version, spot);
+  }
+  const holder = buttons.get(state.selected) || buttons.get(standing[0]?.id);
+  for (const button of buttons.values()) button.tabIndex = button === holder ? 0 : -1;
+}
+
+function leader(project, version, spot) {
+  const { engagement, exposition } = store.placeOf(version);
+  const at = project(engagement, exposition);
+  leaders.append(svg("line", { class: "leader", x1: at.x, y1: at.y, x2: spot.x, y2: spot.y }), svg("circle", { class: "true-point", cx: at.x, cy: at.y, r: 1.5 }));
+}
+
+/** While the view zooms: every handle to its place, and no more; standing apart is settled when it ends. */
+export function follow(project) {
+  leaders.replaceChildren();
+  for (const [id, button] of buttons) {
+    const { engagement, exposition } = store.placeOf(store.versionOf(id));
+    const { x, y } = project(engagement, exposition);
+    button.style.transform = `translate(${x}px, ${y}px)`;
+  }
+}
+
+/** What is selected or lit changed, nothing moved. */
+export function redress() {
+  for (const [id, button] of buttons) {
+    const version = store.versionOf(id);
+    if (version) dress(button, version);
+  }
+  if (!buttons.has(state.selected)) return;
+  for (const [id, button] of buttons) button.tabIndex = id === state.selected ? 0 : -1;
+}
+
+export function start(handles, leaderGroup, { open, enter }) {
+  layer = handles;
+  leaders = leaderGroup;
+  openVersion = open;
+  enterVersion = enter;
+}

@@ -1,0 +1,162 @@
+// The selected version: what changed, what was kept, and what to do with it.
+import { confirm, discard, fetchDetail, restore, saveByHand } from "./actions.js";
+import { byId, el, icon, redraw } from "./dom.js";
+import { labelOf } from "./generations.js";
+import * as disk from "./disk.js";
+import { record } from "./recorder.js";
+import * as store from "./store.js";
+import { flagWords, KIND_WORDS, kindOf, moveWords, placeWords } from "./words.js";
+
+const { state } = store;
+const root = () => byId("opened");
+const FACTS = { numbers: "numbers", units: "units", names: "names", citations: "citations", hedges: "hedges" };
+const SEEN_AFTER = 120;
+let fetching = 0;
+let scrolled = null; // the version whose first change has been brought into view
+
+function tag(version) {
+  const kind = kindOf(version);
+  const glyph = { confirmed: "check", discarded: "cross", typed: "pencil" }[kind];
+  return el("span", { class: "tag", data: { kind } }, glyph ? icon(glyph) : "", KIND_WORDS[kind]);
+}
+
+/** Additions are underlined and deletions struck through; screen readers hear ins and del. */
+function changes(detail) {
+  return detail.diff[0].changes.map(({ kind, text }) => {
+    if (kind === "added") return el("ins", {}, text);
+    return kind === "removed" ? el("del", {}, text) : text;
+  });
+}
+
+function factLine(words, facts, kind = "") {
+  const found = Object.keys(FACTS).flatMap((name) => facts?.[name] || []);
+  const list = [...new Set(found)];
+  if (!list.length) return null;
+  // What is kept reassures in a few words; what is lost or new is told in full.
+  const most = kind ? 40 : 6;
+  const rest = list.length > most ? ` and ${list.length - most} more` : "";
+  return el("div", { class: kind, title: list.join(" · ") }, el("dt", {}, words), el("dd", { dir: "auto" }, list.slice(0, most).join(" · ") + rest));
+}
+
+function facts(detail) {
+  const { kept, lost, added } = detail.facts || {};
+  const lines = [factLine("Kept", kept), factLine("Lost", lost, "bad"), factLine("New", added, "new")].filter(Boolean);
+  return lines.length ? el("dl", { class: "facts", "aria-label": "Numbers, names and other facts" }, lines) : null;
+}
+
+function how(version, detail) {
+  const made = [
+    ["How", [labelOf(version.label)?.name, version.strategy].filter(Boolean).join(": ") || { import: "imported", manual: "typed" }[version.operation] || version.operation],
+    ["Model", [version.model_id, version.tuned_id].filter(Boolean).join(" + ")],
+    ["Seed", version.seed ?? ""],
+    ["Stands", placeWords(version.placement)],
+    ["Scorer", version.placement?.scorer_id?.slice(0, 12) ?? ""],
+    ["Made", new Date(version.created_at).toLocaleString()],
+  ].filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  const messages = detail?.prompt?.messages || [];
+  const prompt = [...messages.map(({ role, content }) => `${role}: ${content}`), detail?.prompt?.prefill ? `begins with: ${detail.prompt.prefill}` : ""].filter(Boolean);
+  return el("details", { class: "how", data: { key: "how" } }, el("summary", {}, "How it was made"),
+    el("dl", { class: "facts-table" }, made.map(([name, value]) => [el("dt", {}, name), el("dd", {}, String(value))])),
+    prompt.length ? el("div", { class: "prompt-text", tabindex: "0", role: "group", "aria-label": "The prompt" }, prompt.join("\n\n")) : null);
+}
+
+function actions(version) {
+  if (version.status === "discarded") {
+    return el("div", { class: "actions" }, el("button", { class: "button", type: "button", data: { key: "restore" }, onclick: () => restore(version.id) }, "Restore"));
+  }
+  const inDraft = store.isHead(version);
+  const settled = version.status === "confirmed" && inDraft;
+  return el("div", { class: "actions" },
+    settled || !version.text.trim() ? null : el("button", { class: inDraft ? "button" : "button confirm", type: "button", data: { key: "confirm" }, title: "Confirm (C)", onclick: () => confirm(version.id) },
+      icon("check"), version.status === "confirmed" ? "Put back into the draft" : "Confirm"),
+    el("button", { class: "button", type: "button", data: { key: "edit" }, title: "Edit by hand (E)", onclick: () => editByHand(version.id) }, "Edit by hand"),
+    inDraft ? null : el("button", { class: "button", type: "button", data: { key: "discard" }, title: "Discard (D)", onclick: () => discard(version.id) }, "Discard"));
+}
+
+export async function editByHand(id) {
+  const note = await disk.read("notes", `hand:${id}`);
+  store.setUi({ editing: { id, text: note?.text ?? store.versionOf(id).text } });
+  root().querySelector(".hand")?.focus();
+}
+
+function hand(version) {
+  const area = el("textarea", {
+    class: "hand", dir: "auto", "aria-label": `Version ${version.number}, edited by hand`, data: { key: "hand" }, value: state.ui.editing.text,
+    oninput: () => {
+      state.ui.editing.text = area.value;
+      disk.put("notes", { key: `hand:${version.id}`, text: area.value });
+    },
+    onkeydown: (event) => {
+      if (event.key === "Escape") stopEditing(version.id);
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) keep();
+    },
+  });
+  const keep = async () => {
+    if (!area.value.trim() || area.value === version.text) {
+      stopEditing(version.id);
+      return;
+    }
+    const made = await saveByHand(version.id, area.value);
+    if (made) stopEditing(version.id);
+  };
+  return [area, el("div", { class: "actions" },
+    el("button", { class: "button primary", type: "button", title: "Ctrl+Enter", onclick: keep }, "Save as a new version"),
+    el("button", { class: "quiet", type: "button", onclick: () => stopEditing(version.id) }, "Cancel"))];
+}
+
+function stopEditing(id) {
+  disk.erase("notes", `hand:${id}`);
+  store.setUi({ editing: null });
+  root().querySelector("[data-key=edit]")?.focus();
+}
+
+function body(version, detail) {
+  if (detail?.problem) {
+    return [el("div", { class: "opened-text", dir: "auto", tabindex: "0", role: "group", "aria-label": "Text" }, version.text),
+      el("p", { class: "message" }, `The differences could not be fetched. ${detail.problem.message} `,
+        el("button", { class: "button", type: "button", onclick: () => fetchDetail(version.id) }, "Try again"))];
+  }
+  const diff = state.ui.changes && detail?.diff?.length ? changes(detail) : version.text;
+  return [el("div", { class: "opened-text", dir: "auto", tabindex: "0", role: "group", "aria-label": "Text", data: { key: "text" } }, diff), detail?.diff?.length ? facts(detail) : null];
+}
+
+function draw() {
+  const version = store.versionOf(state.selected);
+  if (!version) {
+    const words = state.paragraph ? "This paragraph has no version yet; it gets one when it is saved." : "Select a paragraph or a node. What you open shows here: what changed, and whether the facts were kept.";
+    redraw(root(), el("p", { class: "panel-empty" }, words));
+    return;
+  }
+  clearTimeout(fetching);
+  if (!state.details.has(version.id)) fetching = setTimeout(() => fetchDetail(version.id), SEEN_AFTER);
+  const detail = state.details.get(version.id);
+  const editing = state.ui.editing?.id === version.id;
+  const parent = store.parentOf(version);
+  const flags = flagWords(version.flags);
+  const moves = moveWords(version, parent);
+  redraw(root(),
+    el("div", { class: "head-row" },
+      el("h3", { tabindex: "-1", data: { key: "opened" } }, `Paragraph ${store.numberOf(version.paragraph_id)}, version ${version.number}`), tag(version)),
+    el("div", { class: "move-row" }, el("p", { class: "dim" }, [moves ? `${capital(moves)} than version ${parent.number}.` : `${capital(placeWords(version.placement))}.`, flags.length ? ` ${capital(flags.join(", "))}.` : "", store.isHead(version) ? " In the draft." : ""].join("")),
+      !editing && parent && detail?.diff?.length ? el("button", { class: "quiet", type: "button", data: { key: "toggle" }, "aria-pressed": state.ui.changes, onclick: () => store.setUi({ changes: !state.ui.changes }) }, "Changes") : null),
+    ...(editing ? hand(version) : [
+      ...body(version, detail),
+      actions(version), how(version, detail)]));
+  const box = root().querySelector(".opened-text");
+  const change = box?.querySelector("ins, del");
+  if (change && scrolled !== version.id) {
+    box.scrollTop = change.offsetTop - box.offsetTop - 48;
+    scrolled = version.id;
+  }
+}
+
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+export function start() {
+  store.on("selection versions details ui draft labels", (topics) => {
+    // What the writer types here must not be drawn over.
+    if (state.ui.editing && root().querySelector(".hand") && !topics.has("ui") && !topics.has("selection")) return;
+    draw();
+  });
+  root().addEventListener("copy", () => record("copy", { chars: String(getSelection()).length }));
+}

@@ -1,0 +1,94 @@
+// The writing session's log: numbered here, stored here, sent at most once a second until the server has it.
+import { post } from "./api.js";
+import * as disk from "./disk.js";
+import { state } from "./store.js";
+import { claim, ifGone, tab } from "./tabs.js";
+
+const EVERY = 1000;
+const BATCH = 200;
+/** Our own recorder is named like the tab, so that the next tab can tell whether we are still here. */
+const recorder = tab;
+
+let seq = 0;
+let waiting = []; // not acknowledged, in order
+let timer = 0;
+let wait = EVERY;
+let sending = false;
+
+/** Note that something happened. `payload` has the fields of the event's type. */
+export function record(type, payload = {}) {
+  const event = { seq: ++seq, client_ms: Date.now(), type, ...(state.draft ? { draft_id: state.draft.id } : {}), ...payload };
+  waiting.push(event);
+  disk.queue("events", [recorder, seq], { recorder, seq, event });
+  arm();
+}
+
+function arm() {
+  if (!timer && waiting.length) timer = setTimeout(send, wait);
+}
+
+async function send() {
+  timer = 0;
+  if (sending || !waiting.length) return;
+  sending = true;
+  const batch = waiting.slice(0, BATCH);
+  try {
+    await deliver(recorder, batch);
+    waiting.splice(0, batch.length);
+    wait = EVERY;
+  } catch (problem) {
+    // A refused batch would be refused for ever: count it as lost rather than block all that follows.
+    if (problem.status >= 400 && problem.status < 500 && ![401, 403, 408, 429].includes(problem.status)) {
+      console.error("The log refused a batch of events.", problem.body);
+      waiting.splice(0, batch.length);
+      erase(recorder, batch.at(-1).seq);
+    } else {
+      wait = Math.min(wait * 2, 30000);
+    }
+  } finally {
+    sending = false;
+    arm();
+  }
+}
+
+// An answer means that the whole batch is stored; a hole that a refused batch left before it stays a hole.
+async function deliver(name, events) {
+  await post("/api/events", { recorder: name, events }, { seconds: 15 });
+  erase(name, events.at(-1).seq);
+}
+
+async function erase(name, upTo) {
+  await disk.flushed();
+  await disk.erase("events", IDBKeyRange.bound([name, 0], [name, upTo]));
+}
+
+/** Start recording, and deliver what closed tabs left behind. */
+export async function start() {
+  await claim();
+  const left = new Map();
+  for (const { recorder: name, event } of await disk.all("events")) {
+    if (name !== recorder) left.set(name, [...(left.get(name) || []), event]);
+  }
+  for (const [name, events] of left) {
+    await ifGone(name, async () => {
+      try {
+        for (let at = 0; at < events.length; at += BATCH) await deliver(name, events.slice(at, at + BATCH));
+      } catch (problem) {
+        if (problem.status >= 400 && problem.status < 500) erase(name, events.at(-1).seq);
+      }
+    });
+  }
+}
+
+addEventListener("online", () => { wait = EVERY; arm(); });
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState !== "hidden") return;
+  record("page.hidden");
+  // The page may never come back: hand over what fits into a last request (the browser allows 64 KB).
+  const events = waiting.slice(0, 100);
+  post("/api/events", { recorder, events }, { keepalive: true, seconds: 0 })
+    .then(() => erase(recorder, events.at(-1).seq))
+    .catch(() => {});
+});
+addEventListener("blur", () => record("focus.lost"));
+addEventListener("focus", () => record("focus.gained"));

@@ -1,0 +1,86 @@
+// Single keys, when nothing is being typed; they can be switched off. And the page that lists them.
+import { confirm, discard, place, placeAll, restore } from "./actions.js";
+import { fit, focusCanvas, zoom } from "./canvas.js";
+import { byId, el, icon, isTyping } from "./dom.js";
+import { focusParagraph } from "./editor.js";
+import { current, press, stop } from "./generations.js";
+import { numbered } from "./labels.js";
+import { editByHand } from "./opened.js";
+import { showPane } from "./panes.js";
+import * as store from "./store.js";
+
+const { state } = store;
+const selected = () => store.versionOf(state.selected);
+
+const KEYS = {
+  p: () => state.paragraph && place([state.paragraph]),
+  P: placeAll,
+  f: fit,
+  "+": () => zoom(0.8),
+  "=": () => zoom(0.8),
+  "-": () => zoom(1.25),
+  g: focusCanvas,
+  t: () => { showPane("draft"); focusParagraph(state.paragraph ?? state.order[0]); },
+  c: () => { const it = selected(); if (it && it.status !== "discarded" && !(it.status === "confirmed" && store.isHead(it))) confirm(it.id); },
+  d: () => { const it = selected(); if (it?.status === "discarded") restore(it.id); else if (it && !store.isHead(it)) discard(it.id); },
+  e: () => { const it = selected(); if (it && it.status !== "discarded") editByHand(it.id); },
+  ".": () => { const it = current(); if (it) stop(it.id); },
+  "?": () => toggleHelp(),
+};
+
+const HELP = [
+  ["Canvas", [["P", "Place the selected paragraph"], ["⇧ P", "Place all paragraphs"], ["G", "Go to the canvas"], ["← ↑ ↓ →", "Move between versions"], ["Enter", "Open a version"], ["F", "Show everything"], ["+ −", "Zoom"]]],
+  ["Versions", [["1 … 0", "Press a label"], [".", "Stop writing"], ["C", "Confirm"], ["D", "Discard or restore"], ["E", "Edit by hand"]]],
+  ["Draft", [["T", "Go to the text"], ["Enter", "New paragraph"], ["⇧ Enter", "New line"], ["⌫", "At the start: join with the one above"], ["Esc", "Leave the text"]]],
+];
+
+let enabled = true;
+try {
+  enabled = localStorage.getItem("keys") !== "off";
+} catch {
+  // Without storage the keys are on.
+}
+
+function toggleHelp() {
+  const dialog = byId("help-dialog");
+  if (dialog.open) {
+    dialog.close();
+    return;
+  }
+  const box = el("input", {
+    type: "checkbox", checked: enabled,
+    onchange: () => {
+      enabled = box.checked;
+      try {
+        localStorage.setItem("keys", enabled ? "on" : "off");
+      } catch {
+        // Lasts as long as the page.
+      }
+    },
+  });
+  dialog.replaceChildren(
+    el("div", { class: "head-row" }, el("h2", { id: "help-heading" }, "From a draft to a better one"), el("button", { class: "quiet only-icon", type: "button", "aria-label": "Close", onclick: () => dialog.close() }, icon("cross"))),
+    el("p", {}, "Place a paragraph on the canvas: higher explains more, further right grips more. Press a label under the canvas; new versions land where they measure. Open one to see what changed, then confirm it into the draft, edit it, or discard it."),
+    el("div", { class: "help-grid" }, HELP.map(([title, keys]) => el("section", {}, el("h3", {}, title),
+      el("ul", {}, keys.map(([key, words]) => el("li", {}, el("span", { class: "keys" }, key.split(" ").map((one) => (one === "…" ? "…" : el("kbd", {}, one)))), el("span", {}, words))))))),
+    el("label", { class: "row" }, box, "Single-key shortcuts"));
+  dialog.showModal();
+}
+
+function keydown(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
+  if (!enabled || isTyping(event.target)) return;
+  const digit = /^[0-9]$/.test(event.key) ? numbered()[(Number(event.key) + 9) % 10] : null;
+  const act = digit ? () => press(digit.id) : KEYS[event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+}
+
+export function start() {
+  const button = byId("help");
+  button.append(icon("help"));
+  button.addEventListener("click", toggleHelp);
+  byId("help-dialog").addEventListener("click", (event) => { if (event.target === event.currentTarget) event.currentTarget.close(); });
+  addEventListener("keydown", keydown);
+}

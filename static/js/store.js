@@ -1,0 +1,288 @@
+// All that the page knows. Everyone may read `state`; only the functions here change it.
+import { uuid } from "./dom.js";
+
+export const state = {
+  draft: null, // {id, title, number}
+  paragraphs: new Map(), // id → {id, text, head, on_canvas}
+  order: [],
+  versions: new Map(),
+  details: new Map(), // version id → detail, or {problem}
+  generations: new Map(), // id → generation, with what is being written in `partial`
+  selected: null, // version id
+  paragraph: null, // selected paragraph id; follows the selected version
+  hovered: null, // version id
+  hoveredParagraph: null,
+  armed: null, // {push, name} of the label under the pointer
+  labels: { groups: [], candidates: 3 },
+  model: { status: "loading", info: null, problem: null, scorer: { status: "loading" }, queue: null },
+  drafts: [],
+  save: { state: "saved", reason: "" },
+  placing: new Set(), // paragraphs being measured for the canvas
+  conflicts: [], // {paragraph_id, yours, theirs}
+  ui: { numbers: false, discarded: true, changes: true, editing: null, pane: "draft" },
+};
+
+const listeners = [];
+const stale = new Set();
+
+/** Call `draw` once after any of these topics changed; several changes in one turn are one call. */
+export function on(topics, draw) {
+  listeners.push({ topics: topics.split(" "), draw });
+}
+
+function changed(...topics) {
+  if (!stale.size) queueMicrotask(tell);
+  for (const topic of topics) stale.add(topic);
+}
+
+function tell() {
+  const topics = new Set(stale);
+  stale.clear();
+  for (const { topics: wanted, draw } of listeners) if (wanted.some((topic) => topics.has(topic))) draw(topics);
+}
+
+// ── Reading ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export const versionOf = (id) => state.versions.get(id) || null;
+export const paragraphOf = (id) => state.paragraphs.get(id) || null;
+export const numberOf = (paragraphId) => state.order.indexOf(paragraphId) + 1;
+export const headOf = (paragraphId) => versionOf(paragraphOf(paragraphId)?.head);
+export const parentOf = (version) => versionOf(version?.parents?.[0]);
+export const isHead = (version) => paragraphOf(version.paragraph_id)?.head === version.id;
+export const isDirty = (paragraph) => (headOf(paragraph.id)?.text ?? "") !== paragraph.text;
+export const isEmptyDraft = () => state.order.every((id) => !paragraphOf(id).text.trim());
+
+/** Where to draw a version: its own place, or its nearest measured ancestor's until it has one. */
+export function placeOf(version) {
+  for (let at = version; at; at = parentOf(at)) if (at.placement) return at.placement;
+  return null;
+}
+
+/** The versions that are nodes on the canvas now, oldest first. */
+export function nodes() {
+  const found = [];
+  for (const version of state.versions.values()) {
+    if (version.folded || !paragraphOf(version.paragraph_id)?.on_canvas || !numberOf(version.paragraph_id)) continue;
+    if (version.status === "discarded" && !state.ui.discarded && version.id !== state.selected) continue;
+    if (placeOf(version)) found.push(version);
+  }
+  return found.sort((a, b) => a.number - b.number);
+}
+
+export const running = (generation) => ["asking", "queued", "running"].includes(generation.status);
+
+/** The generation whose results belong beside the selected version: from it, or the one it came out of. */
+export function generationBeside(version) {
+  if (!version) return null;
+  const all = [...state.generations.values()].filter((it) => it.paragraph_id === version.paragraph_id).reverse();
+  return all.find(running) || all.find((it) => it.parent_version_id === version.id) || all.find((it) => it.id === version.generation_id) || null;
+}
+
+// ── The draft ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function keepParagraph(served) {
+  const known = state.paragraphs.get(served.id);
+  const was = known ? headOf(served.id)?.text : undefined;
+  const head = served.head ?? served.head_version_id ?? null;
+  const next = { ...known, id: served.id, head, on_canvas: served.on_canvas };
+  const text = state.versions.get(head)?.text ?? "";
+  // What is typed and not yet acknowledged wins over what the server has: the outbox settles it.
+  if (!known || known.text === was) next.text = text;
+  state.paragraphs.set(served.id, next);
+}
+
+export function openDraft(draft) {
+  state.draft = { id: draft.id, title: draft.title, number: draft.number };
+  keepVersions(draft.versions);
+  for (const paragraph of draft.paragraphs) keepParagraph(paragraph);
+  state.order = draft.paragraphs.filter((it) => !it.removed).map((it) => it.id);
+  for (const generation of draft.generations || []) keepGeneration(generation);
+  changed("draft", "text", "versions", "generations");
+}
+
+export function keepVersions(versions = []) {
+  for (const version of versions) state.versions.set(version.id, version);
+  if (versions.length) changed("versions");
+}
+
+/** Take in paragraphs as the server has them now; a head that moved takes the selection with it. */
+export function keepParagraphs(paragraphs = []) {
+  for (const served of paragraphs) {
+    const before = paragraphOf(served.id)?.head;
+    if (served.removed && !paragraphOf(served.id)?.text.trim()) {
+      if (paragraphOf(served.id)) keepParagraph(served);
+      continue;
+    }
+    keepParagraph(served);
+    if (state.selected && state.selected === before) state.selected = paragraphOf(served.id).head;
+    if (served.id === state.paragraph && !state.selected) state.selected = paragraphOf(served.id).head;
+    if (!served.removed && !state.order.includes(served.id)) state.order.push(served.id);
+  }
+  if (paragraphs.length) changed("draft", "text", "versions", "selection");
+}
+
+export function setNumber(number) {
+  if (number) state.draft.number = number;
+}
+
+export function setTitle(title) {
+  state.draft.title = title;
+  changed("title");
+}
+
+export function setText(paragraphId, text) {
+  paragraphOf(paragraphId).text = text;
+  changed("text");
+}
+
+/** New paragraphs after `afterId` (null: at the end); gives their ids. */
+export function insertParagraphs(afterId, texts, ids = texts.map(uuid)) {
+  const at = afterId === null ? state.order.length : state.order.indexOf(afterId) + 1;
+  state.order.splice(at, 0, ...ids);
+  ids.forEach((id, i) => state.paragraphs.set(id, { id, text: texts[i], head: null, on_canvas: false }));
+  changed("draft", "text");
+  return ids;
+}
+
+/** Put the order the writer sees (after a paragraph was moved or restored). */
+export function setOrder(order) {
+  state.order = order.filter((id) => state.paragraphs.has(id));
+  changed("draft");
+}
+
+export function dropParagraph(id) {
+  state.order = state.order.filter((it) => it !== id);
+  const paragraph = paragraphOf(id);
+  if (paragraph) paragraph.text = "";
+  if (state.paragraph === id) {
+    state.paragraph = null;
+    state.selected = null;
+  }
+  changed("draft", "text", "versions", "selection");
+}
+
+// ── Selection and hovering ─────────────────────────────────────────────────────────────────────────────────────────
+
+export function select(versionId) {
+  if (state.selected === versionId) return;
+  state.selected = versionId;
+  state.paragraph = versionOf(versionId)?.paragraph_id ?? null;
+  state.ui.editing = null;
+  changed("selection");
+}
+
+export function selectParagraph(id) {
+  if (state.paragraph === id && state.selected) return;
+  state.paragraph = id;
+  state.selected = paragraphOf(id)?.head ?? null;
+  state.ui.editing = null;
+  changed("selection");
+}
+
+export function hover(versionId) {
+  if (state.hovered === versionId) return;
+  state.hovered = versionId;
+  changed("hover");
+}
+
+export function hoverParagraph(id) {
+  if (state.hoveredParagraph === id) return;
+  state.hoveredParagraph = id;
+  changed("hover");
+}
+
+export function arm(label) {
+  state.armed = label;
+  changed("armed");
+}
+
+// ── Generations ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Take in a generation; what this page already saw being written is kept. */
+export function keepGeneration(generation, replaces = null) {
+  const known = state.generations.get(replaces ?? generation.id);
+  if (replaces) state.generations.delete(replaces);
+  const slots = generation.n ?? (typeof generation.slots === "number" ? generation.slots : known?.slots) ?? 3;
+  state.generations.set(generation.id, {
+    versions: {}, position: null, message: "", landed: null, ...known, ...generation,
+    slots, partial: { ...(generation.partial || {}), ...(known?.partial || {}) },
+  });
+  changed("generations");
+}
+
+export function changeGeneration(id, changes) {
+  const generation = state.generations.get(id);
+  if (!generation) return;
+  Object.assign(generation, changes);
+  changed("generations");
+}
+
+export function addToken(id, index, text) {
+  const { partial } = state.generations.get(id);
+  partial[index] = (partial[index] || "") + text;
+  changed("tokens");
+}
+
+/** A candidate was no good: its slot is written anew, or stays empty when the server has given up on it. */
+export function dropCandidate(id, index, forGood) {
+  const generation = state.generations.get(id);
+  generation.partial[index] = "";
+  if (forGood) generation.gone = { ...generation.gone, [index]: true };
+  changed("tokens", ...(forGood ? ["generations"] : []));
+}
+
+export function landVersion(id, index, version) {
+  state.versions.set(version.id, version);
+  const generation = state.generations.get(id);
+  generation.versions = { ...generation.versions, [index]: version.id };
+  generation.landed = { index, id: version.id };
+  changed("versions", "generations");
+}
+
+export function forgetGeneration(id) {
+  state.generations.delete(id);
+  changed("generations");
+}
+
+// ── The rest ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function keepDetail(id, detail) {
+  state.details.set(id, detail);
+  changed("details");
+}
+
+export function setLabels(labels) {
+  state.labels = labels;
+  changed("labels");
+}
+
+export function setModel(model) {
+  state.model = model;
+  changed("model");
+}
+
+export function setDrafts(drafts) {
+  state.drafts = drafts;
+  changed("drafts");
+}
+
+export function setSave(save, reason = "") {
+  if (state.save.state === save && state.save.reason === reason) return;
+  state.save = { state: save, reason };
+  changed("save");
+}
+
+export function setPlacing(ids, on) {
+  for (const id of ids) state.placing[on ? "add" : "delete"](id);
+  changed("placing");
+}
+
+export function setConflicts(conflicts) {
+  state.conflicts = conflicts;
+  changed("conflicts");
+}
+
+export function setUi(changes) {
+  Object.assign(state.ui, changes);
+  changed("ui");
+}

@@ -1,0 +1,51 @@
+"""What a writer does and sees, in their words; the tests speak through these."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, Page, expect
+
+
+def paragraph(page: Page, number: int) -> Locator:
+    return page.get_by_role("textbox", name=f"Paragraph {number}", exact=True)
+
+
+def node(page: Page, number: int) -> Locator:
+    """The node of the paragraph's text in the draft."""
+    return page.locator(".handles .node[data-head=true]").filter(has_text=str(number)).first
+
+
+def place_all(page: Page, seconds: float = 10) -> None:
+    page.locator("#place-all").click()
+    expect(page.locator(".handles .node")).not_to_have_count(0, timeout=seconds * 1000)
+
+
+def label(page: Page, name: str) -> Locator:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def labels_wake_up(page: Page, seconds: float = 30) -> None:
+    expect(page.locator("[data-label]").first).not_to_have_attribute("aria-disabled", "true", timeout=seconds * 1000)
+
+
+def results(page: Page) -> Locator:
+    return page.locator("#candidates .result")
+
+
+def saved(page: Page, seconds: float = 15) -> None:
+    expect(page.locator("#save")).to_have_attribute("data-state", "saved", timeout=seconds * 1000)
+
+
+def type_into(page: Page, number: int, text: str) -> None:
+    """Type at the end of a paragraph."""
+    field = paragraph(page, number)
+    field.click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type(text)
+
+
+def press_and_wait(page: Page, name: str, seconds: float = 60) -> None:
+    """Press a label and wait until the last version has landed and the ranking stands."""
+    label(page, name).click()
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0, timeout=seconds * 1000)
+    expect(results(page).first).to_be_visible()

@@ -1,0 +1,94 @@
+"""A newcomer's first revision, on the real default model: from the sample draft to a confirmed version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Complaints, Server
+from tests.browser.desk import label, labels_wake_up, node, paragraph, place_all, results, saved
+
+pytestmark = pytest.mark.model
+
+
+def test_from_the_sample_to_a_confirmed_version(
+    real: Server, editor: Callable[..., Page], complaints: Complaints
+) -> None:
+    page = editor(real)
+    expect(page.locator(".paragraph")).to_have_count(3)
+    place_all(page, 90)
+    expect(page.locator(".handles .node")).to_have_count(3, timeout=60_000)
+    node(page, 2).click()
+    expect(page.get_by_role("heading", name=re.compile(r"Paragraph 2, version \d+"))).to_be_visible()
+    labels_wake_up(page, 120)
+
+    page.evaluate(
+        """() => {
+          const seen = {};
+          window.__seen = seen;
+          document.addEventListener("click", () => { seen.click ??= performance.now(); }, true);
+          new MutationObserver(() => { if (document.querySelector(".ghost")) seen.ghost ??= performance.now(); })
+            .observe(document.querySelector("#frame"), { childList: true, subtree: true });
+        }"""
+    )
+    label(page, "Use an Analogy").click()
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+    seen = page.evaluate("window.__seen")
+    assert seen["ghost"] >= seen["click"], "the ghost is there before any word; benchmarks/editor.py says how soon"
+
+    live = page.locator("#candidates .candidate.live .words").first
+    expect(live).to_have_text(re.compile(r"\w+ \w+"), timeout=60_000)
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0, timeout=120_000)
+    expect(page.locator(".ghost")).to_have_count(0)
+    landed = results(page).count()
+    assert landed >= 1
+    expect(page.locator(".handles .node")).to_have_count(3 + landed)
+
+    before = paragraph(page, 2).input_value()
+    results(page).first.hover()
+    expect(page.locator(".preview")).to_contain_text("not in the draft")
+    assert paragraph(page, 2).input_value() == before, "a preview commits nothing"
+
+    results(page).first.click()
+    expect(page.locator("#opened ins").first).to_be_visible()
+    page.get_by_role("button", name="Confirm", exact=True).click()
+    chosen = page.locator(".handles .node[data-selected=true]")
+    expect(chosen).to_have_attribute("data-kind", "confirmed")
+    expect(chosen).to_have_attribute("data-head", "true")
+    expect(chosen.locator(".badge svg")).to_have_count(1)
+    expect(page.locator("#opened .tag")).to_have_text("confirmed")
+    assert chosen.evaluate("it => getComputedStyle(it, '::before').backgroundColor") == "rgb(107, 47, 179)"
+    confirmed = paragraph(page, 2).input_value()
+    assert confirmed != before
+    saved(page)
+
+    page.reload()
+    expect(paragraph(page, 2)).to_have_value(confirmed)
+    expect(page.locator(".handles .node")).to_have_count(3 + landed)
+    expect(page.locator(".handles .node[data-kind=confirmed][data-head=true]")).to_have_count(1)
+    expect(page.locator(".paragraph[data-confirmed=true]")).to_have_count(1)
+
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export").click()
+    exported = download.value.path().read_text(encoding="utf-8")
+    paragraphs = exported.strip().split("\n\n")
+    assert confirmed in paragraphs
+    # As a paragraph of its own: a version that only adds a last sentence begins with the old text.
+    assert before not in paragraphs
+    assert complaints.none(), complaints
+
+
+def test_a_prompt_of_ones_own(real: Server, editor: Callable[..., Page], complaints: Complaints) -> None:
+    page = editor(real)
+    place_all(page, 90)
+    node(page, 1).click()
+    labels_wake_up(page, 120)
+    page.get_by_role("textbox", name="Your own prompt").fill("Say why this matters to a farmer.")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0, timeout=120_000)
+    expect(results(page).first).to_be_visible()
+    assert complaints.none(), complaints

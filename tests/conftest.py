@@ -1,0 +1,133 @@
+"""Both databases, the settings of a fresh data directory, and the app behind a client that looks like its own page."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import create_engine, make_url, text
+from starlette.testclient import TestClient
+
+from app.settings import Settings
+from tests.scripted import ScriptedEngine, scripted_app
+
+ORIGIN = "http://testserver"
+OWN_PAGE = {"Origin": ORIGIN, "Sec-Fetch-Site": "same-origin"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: Playwright leaves an event loop running in the thread, and asyncio starts no other."""
+    browser = Path(__file__).parent / "browser"
+    items.sort(key=lambda item: browser in item.path.parents)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_outside_settings() -> Iterator[None]:
+    """What is set in the shell of whoever runs the tests must not change them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("SPATIAL_") or name in ("HOST", "PORT"):
+                patch.delenv(name)
+        yield
+
+
+def postgresql_program(name: str) -> Path | None:
+    """From PATH, else the newest of Debian's, which are not on it."""
+    if found := shutil.which(name):
+        return Path(found)
+    installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[-3]))
+    return installed[-1] if installed else None
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The address of a PostgreSQL server of our own, on a free port, gone afterwards."""
+    initdb, control = postgresql_program("initdb"), postgresql_program("pg_ctl")
+    if initdb is None or control is None:
+        reason = "PostgreSQL is not installed; `apt-get install postgresql` brings it."
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
+    as_user: list[str] = []
+    if os.geteuid() == 0:  # the server refuses to run as root
+        user = pwd.getpwnam("postgres")
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        as_user = ["runuser", "-u", "postgres", "--"]
+
+    def run(*command: object) -> None:
+        done = subprocess.run(
+            [*as_user, *map(str, command)],
+            cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            check=False, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+
+    data = folder / "data"
+    # Only the app is killed in these tests, never this server: it need not wait for the disk.
+    options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c fsync=off -c max_connections=300"
+    try:
+        run(initdb, "-D", data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        run(control, "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
+        yield f"postgresql+psycopg://tester@127.0.0.1:{port}"
+        run(control, "-D", data, "-w", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> Iterator[str]:
+    """A new, empty database."""
+    name = f"t{uuid.uuid4().hex}"
+    maintenance = create_engine(f"{postgresql_server}/postgres", isolation_level="AUTOCOMMIT")
+    with maintenance.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield make_url(postgresql_server).set(database=name).render_as_string(hide_password=False)
+    with maintenance.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    maintenance.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A new, empty database, of either kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'data' / 'spatialbalancing.sqlite3'}"
+    url: str = request.getfixturevalue("postgresql_url")
+    return url
+
+
+@pytest.fixture
+def settings(db_url: str, tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path / "data", database_url=db_url)
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    """The writer behind `app`; its delay and fault may be set while it runs."""
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def app(settings: Settings, engine: ScriptedEngine) -> FastAPI:
+    return scripted_app(settings, engine)
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    """A new writer on the running app: the start page was opened, so there is a session and the sample draft."""
+    with TestClient(app, ORIGIN, headers=OWN_PAGE, raise_server_exceptions=False) as writer:
+        writer.get("/")
+        yield writer

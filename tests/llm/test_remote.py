@@ -1,0 +1,193 @@
+"""RemoteEngine against a real server, well and badly behaved."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from app.llm.remote import RemoteEngine
+from app.llm.types import Chunk, Draw, EngineError, Sampling
+
+from .chat_server import WORDS, ChatServer, words
+from .conftest import prompt
+from .test_local import finishes, texts
+
+NEVER = threading.Event()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ChatServer]:
+    server = ChatServer().start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def slow_server() -> Iterator[ChatServer]:
+    server = ChatServer(pause=0.1).start()
+    yield server
+    server.stop()
+
+
+def whole(seed: int) -> str:
+    return "".join(words(seed)).strip()
+
+
+def test_several_draws_stream_at_once_in_their_own_seeds(slow_server: ChatServer) -> None:
+    engine = RemoteEngine(slow_server.url, "words")
+    began = time.monotonic()
+    chunks = list(engine.stream([Draw(prompt("q"), seed) for seed in (1, 2, 3)], NEVER))
+    assert texts(chunks) == [whole(1), whole(2), whole(3)]
+    assert finishes(chunks) == {0: "stop", 1: "stop", 2: "stop"}
+    assert sum(chunk.tokens for chunk in chunks) == 3 * WORDS
+    assert time.monotonic() - began < 2 * WORDS * 0.1, "side by side, not one after another"
+    assert {chunk.index for chunk in chunks[:6]} == {0, 1, 2}
+
+
+def test_the_request_carries_the_sampling(server: ChatServer) -> None:
+    sampling = Sampling(temperature=0.3, top_p=0.8, repetition_penalty=1.1, max_tokens=4, stop=("a", "b"))
+    chunks = list(RemoteEngine(server.url, "words").stream([Draw(prompt("q", "It is "), 5, sampling)], NEVER))
+    request = server.requests[-1]
+    assert {k: request[k] for k in ("model", "seed", "temperature", "top_p", "max_tokens", "stop", "stream")} == {
+        "model": "words", "seed": 5, "temperature": 0.3, "top_p": 0.8, "max_tokens": 4, "stop": ["a", "b"],
+        "stream": True,
+    }  # fmt: skip
+    assert request["repetition_penalty"] == 1.1
+    assert request["messages"][-1] == {"role": "assistant", "content": "It is"}
+    assert (request["continue_final_message"], request["add_generation_prompt"]) == (True, False)
+    assert finishes(chunks) == {0: "length"}
+
+
+@pytest.mark.parametrize("how", ["words", "echo", "strict"])
+def test_the_answer_begins_with_the_prefill_once_whatever_the_server(server: ChatServer, how: str) -> None:
+    engine = RemoteEngine(server.url, how)
+    for _ in range(2):
+        chunks = list(engine.stream([Draw(prompt("q", "Begin with Begin"), 1)], NEVER))
+        assert chunks[0] == Chunk(0, "Begin with Begin")
+        assert texts(chunks) == ["Begin with Begin " + whole(1)]
+
+
+def test_a_server_that_refused_extra_fields_is_not_asked_with_them_again(server: ChatServer) -> None:
+    engine = RemoteEngine(server.url, "strict")
+    before = len(server.requests)
+    for _ in range(2):
+        list(engine.stream([Draw(prompt("q", "p"), 1)], NEVER))
+    assert ["continue_final_message" in r for r in server.requests[before:]] == [True, False, False]
+
+
+def test_stop_strings_are_kept_to_even_by_a_server_that_ignores_them(server: ChatServer) -> None:
+    chunks = list(RemoteEngine(server.url, "words").stream([Draw(prompt("q"), 1, Sampling(stop=("x3",)))], NEVER))
+    assert texts(chunks) == ["Begin1🧬 w1x1 w1x2 w1"]
+
+
+def test_log_probabilities_where_the_server_gives_them(server: ChatServer) -> None:
+    draw = Draw(prompt("q"), 1, Sampling(logprobs=True, max_tokens=8))
+    given = list(RemoteEngine(server.url, "logprobs").stream([draw], NEVER))
+    assert sum(chunk.logprob or 0 for chunk in given) == pytest.approx(-4.0)
+    not_given = list(RemoteEngine(server.url, "words").stream([draw], NEVER))
+    assert {chunk.logprob for chunk in not_given} == {None}
+
+
+FAULTS = {
+    "reset": "model-server-down",
+    "close": "model-server-down",
+    "stall": "model-stalled",
+    "utf8": "model-bad-answer",
+    "json": "model-bad-answer",
+    "error": "model-server-error",
+    "503": "model-server-error",
+}
+
+
+@pytest.mark.parametrize("place", ["0", "10", "last"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_typed_in_time_and_what_came_is_kept(server: ChatServer, fault: str, place: str) -> None:
+    engine = RemoteEngine(server.url, f"{fault}@{place}", stall_deadline=0.5)
+    began = time.monotonic()
+    kept: list[Chunk] = []
+    with pytest.raises(EngineError) as caught:
+        kept.extend(engine.stream([Draw(prompt("q"), 1)], NEVER))
+    assert caught.value.code == FAULTS[fault]
+    assert caught.value.mend
+    count = {"0": 0, "10": 10, "last": WORDS}[place]
+    assert "".join(chunk.text for chunk in kept) == "".join(words(1)[:count]).strip()
+    assert time.monotonic() - began < 1.5
+    again = list(RemoteEngine(server.url, "words").stream([Draw(prompt("q"), 1)], NEVER))
+    assert texts(again) == [whole(1)], "a retry works"
+
+
+def test_cancel_is_seen_by_the_server_within_a_second(slow_server: ChatServer) -> None:
+    cancel = threading.Event()
+    slow_server.hung_up.clear()
+    stream = RemoteEngine(slow_server.url, "words").stream([Draw(prompt("q"), s) for s in (1, 2, 3)], cancel)
+    before = [next(stream) for _ in range(4)]
+    cancel.set()
+    at = time.monotonic()
+    after = list(stream)
+    assert finishes(before + after) == {0: "cancelled", 1: "cancelled", 2: "cancelled"}
+    _wait_for_hang_ups(slow_server, at)
+
+
+def test_closing_the_stream_is_seen_by_the_server_within_a_second(slow_server: ChatServer) -> None:
+    slow_server.hung_up.clear()
+    stream = RemoteEngine(slow_server.url, "words").stream([Draw(prompt("q"), s) for s in (1, 2, 3)], NEVER)
+    next(stream)
+    at = time.monotonic()
+    stream.close()  # type: ignore[attr-defined]
+    _wait_for_hang_ups(slow_server, at)
+
+
+def _wait_for_hang_ups(server: ChatServer, since: float) -> None:
+    while len(server.hung_up) < 3 and time.monotonic() - since < 3:
+        time.sleep(0.01)
+    assert [t - since < 1 for t in server.hung_up] == [True] * 3
+
+
+def test_one_sentence_ends_the_request_early(slow_server: ChatServer) -> None:
+    slow_server.hung_up.clear()
+    at = time.monotonic()
+    draw = Draw(prompt("q"), 1, Sampling(one_sentence=True))
+    chunks = list(RemoteEngine(slow_server.url, "sentences").stream([draw], NEVER))
+    assert texts(chunks) == ["BEGIN1🧬 w1x1 w1x2 w1x3."]
+    assert finishes(chunks) == {0: "stop"}
+    assert time.monotonic() - at < 1
+    while not slow_server.hung_up and time.monotonic() - at < 3:
+        time.sleep(0.01)
+    assert len(slow_server.hung_up) == 1
+
+
+def test_no_server_is_told_at_once() -> None:
+    engine = RemoteEngine("http://127.0.0.1:1/v1", "words")
+    with pytest.raises(EngineError) as caught:
+        engine.info()
+    assert caught.value.code == "model-server-down"
+    assert "SPATIAL_LLM_URL" in caught.value.mend
+
+
+def test_a_wrong_address_is_told_as_such(server: ChatServer) -> None:
+    with pytest.raises(EngineError) as caught:
+        RemoteEngine(server.url.removesuffix("/v1"), "words").info()
+    assert caught.value.code == "model-server-error"
+    assert "/v1" in caught.value.mend
+
+
+def test_info_names_the_model_and_default_is_the_servers_first(server: ChatServer) -> None:
+    info = RemoteEngine(server.url, "default").info()
+    assert (info.model_id, info.sha256, info.kind) == ("words", None, "remote")
+    assert RemoteEngine(server.url, "other").info().model_id == "other"
+
+
+def test_the_key_is_sent_and_never_shown(server: ChatServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    engine = RemoteEngine(server.url, "503@0", key="sk-secret")
+    with pytest.raises(EngineError) as caught:
+        list(engine.stream([Draw(prompt("q"), 1)], NEVER))
+    assert "authorization: bearer sk-secret" in server.headers[-1].lower()
+    assert "sk-secret" not in str(caught.value) + repr(engine) + caplog.text
+    with pytest.raises(EngineError) as caught:
+        RemoteEngine("http://user:sk-secret@127.0.0.1:1/v1", "words").info()
+    assert "sk-secret" not in str(caught.value) + caplog.text
