@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import app.main  # noqa: F401  (every room's tables are known once the app is imported)
 from alembic import context
 from sqlalchemy import text
 
+import app.main  # noqa: F401  (every room's tables are known once the app is imported)
 from app.db.base import Base
 from app.db.engine import Database
 from app.settings import Settings
