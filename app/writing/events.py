@@ -115,6 +115,34 @@ class PageHidden(_ClientEvent):
     type: Literal["page.hidden"]
 
 
+class VersionsCompared(_ClientEvent):
+    """The writer laid versions side by side."""
+
+    type: Literal["versions.compared"]
+    versions: list[Id] = Field(min_length=2, max_length=3, description="Ids of the versions, left to right.")
+
+
+class MuseOpened(_ClientEvent):
+    """The writer opened Muse."""
+
+    type: Literal["muse.opened"]
+
+
+class HistorySearched(_ClientEvent):
+    """The writer searched the history; the words themselves are not noted."""
+
+    type: Literal["history.searched"]
+    chars: int = Field(ge=0, le=10**8, description="How many characters were looked for.")
+    found: int = Field(ge=0, le=10**8, description="How many versions were found.")
+
+
+class TourStepped(_ClientEvent):
+    """The tour showed a step, ended or was skipped."""
+
+    type: Literal["tour.step"]
+    step: Name = Field(description="The step's id; end or skipped when it is over.")
+
+
 ClientEvent = Annotated[
     TextEdit
     | LabelPressed
@@ -126,7 +154,11 @@ ClientEvent = Annotated[
     | Pasted
     | FocusLost
     | FocusGained
-    | PageHidden,
+    | PageHidden
+    | VersionsCompared
+    | MuseOpened
+    | HistorySearched
+    | TourStepped,
     Field(discriminator="type"),
 ]
 
@@ -300,6 +332,120 @@ class CandidateDropped(_ServerEvent):
     text: str = Field(description=f"What the model wrote, the first {MOST_KEPT} characters.")
 
 
+class VersionArchived(_ServerEvent):
+    """A version was put away: it stays in the history and off the canvas."""
+
+    type: Literal["version.archived"] = "version.archived"
+
+
+class VersionUnarchived(_ServerEvent):
+    """A version was taken back from the archive."""
+
+    type: Literal["version.unarchived"] = "version.unarchived"
+
+
+class Change(_Event):
+    """One value that a step set, taken back or set again."""
+
+    what: Literal[
+        "title", "head", "on_canvas", "order", "status", "archived", "goal.active", "goal.removed", "source.removed"
+    ] = Field(description="Which value.")
+    id: str = Field(description="Of the draft, paragraph, version, goal or source.")
+    value: Any = Field(description="What it is from now on.")
+
+
+class StepUndone(_ServerEvent):
+    """The writer took a step back; what it had changed is as before."""
+
+    type: Literal["step.undone"] = "step.undone"
+    step_id: str = Field(description="The step.")
+    kind: str = Field(description="What kind of step it was.")
+    changes: list[Change] = Field(description="The values as they are now.")
+
+
+class StepRedone(_ServerEvent):
+    """The writer did an undone step again."""
+
+    type: Literal["step.redone"] = "step.redone"
+    step_id: str = Field(description="The step.")
+    kind: str = Field(description="What kind of step it is.")
+    changes: list[Change] = Field(description="The values as they are now.")
+
+
+class SourceAdded(_ServerEvent):
+    """A source was attached to the draft."""
+
+    type: Literal["source.added"] = "source.added"
+    source_id: str = Field(description="The source.")
+    title: str = Field(description="Its title.")
+    chars: int = Field(description="Its length in characters.")
+    text_sha256: str = Field(description="SHA-256 of its text in UTF-8.")
+
+
+class SourceRemoved(_ServerEvent):
+    """A source was taken off the draft."""
+
+    type: Literal["source.removed"] = "source.removed"
+    source_id: str = Field(description="The source.")
+
+
+class PromptSaved(_ServerEvent):
+    """The writer kept an instruction of their own, or changed its name or pin."""
+
+    type: Literal["prompt.saved"] = "prompt.saved"
+    prompt_id: str = Field(description="The kept prompt.")
+    name: str = Field(description="Its name.")
+    pinned: bool = Field(description="Whether it is a label of the writer's.")
+
+
+class PromptRemoved(_ServerEvent):
+    """The writer threw a kept instruction away."""
+
+    type: Literal["prompt.removed"] = "prompt.removed"
+    prompt_id: str = Field(description="The kept prompt.")
+
+
+class GoalSet(_ServerEvent):
+    """The draft got a goal, or an earlier one became the active one again."""
+
+    type: Literal["goal.set"] = "goal.set"
+    goal_id: str = Field(description="The goal.")
+    audience: str = Field(description="For whom.")
+    range: list[float] = Field(description="Engagement from and to, exposition from and to, in points.")
+
+
+class GoalCleared(_ServerEvent):
+    """The draft has no active goal any more."""
+
+    type: Literal["goal.cleared"] = "goal.cleared"
+    goal_id: str = Field(description="The goal that was active.")
+
+
+class MuseShown(_ServerEvent):
+    """Muse showed its digest, and cards where the model had something to say."""
+
+    type: Literal["muse.shown"] = "muse.shown"
+    cards: list[str] = Field(description="Ids of the cards.")
+    topics: list[str] = Field(description="What each is about.")
+    dropped: int = Field(description="Answers of the model that could not be used.")
+
+
+class MuseAnswered(_ServerEvent):
+    """The writer answered a card."""
+
+    type: Literal["muse.answered"] = "muse.answered"
+    card_id: str = Field(description="The card.")
+    topic: str = Field(description="What it is about.")
+    answer: Literal["applied", "not-now", "never"] = Field(description="Which button.")
+
+
+class DraftImported(_ServerEvent):
+    """The draft came out of a project file."""
+
+    type: Literal["draft.imported"] = "draft.imported"
+    sha256: str = Field(description="SHA-256 of the file.")
+
+
 ServerEvent = (
     DraftCreated
     | DraftRenamed
@@ -320,6 +466,19 @@ ServerEvent = (
     | GenerationFailed
     | GenerationCancelled
     | CandidateDropped
+    | VersionArchived
+    | VersionUnarchived
+    | StepUndone
+    | StepRedone
+    | SourceAdded
+    | SourceRemoved
+    | PromptSaved
+    | PromptRemoved
+    | GoalSet
+    | GoalCleared
+    | MuseShown
+    | MuseAnswered
+    | DraftImported
 )
 
 CLIENT_EVENTS: tuple[type[_ClientEvent], ...] = tuple(_ClientEvent.__subclasses__())

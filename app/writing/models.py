@@ -83,6 +83,7 @@ class Version(Base):
     scorer_id: Mapped[str | None] = mapped_column(String(120))
     human_placement: Mapped[dict[str, Any] | None] = mapped_column(Json)
     status: Mapped[str] = mapped_column(String(16))
+    archived: Mapped[bool] = mapped_column(default=False)
     flags: Mapped[list[str]] = mapped_column(Json, default=list)
     generation_id: Mapped[str | None] = mapped_column(ForeignKey("generation.id"), index=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
@@ -99,7 +100,8 @@ class VersionParent(Base):
 
 
 class Generation(Base):
-    """One press of a label. `claimed_at` is set by the one stream that may run it."""
+    """One press of a label, or the combining of two versions, which has the second in `other_version_id` and the share
+    of it, 0 to 1, in `mix`. `claimed_at` is set by the one stream that may run it."""
 
     __tablename__ = "generation"
     __table_args__ = (Index("ix_generation_status", "status"),)
@@ -110,6 +112,10 @@ class Generation(Base):
     parent_version_id: Mapped[str] = mapped_column(
         ForeignKey("version.id", name="fk_generation_parent_version_id_version", use_alter=True)
     )
+    other_version_id: Mapped[str | None] = mapped_column(
+        ForeignKey("version.id", name="fk_generation_other_version_id_version", use_alter=True)
+    )
+    mix: Mapped[float | None] = mapped_column(Float)
     label: Mapped[str] = mapped_column(String(80))
     strategy: Mapped[str | None] = mapped_column(String(80))
     prompt: Mapped[str | None] = mapped_column(Text)
@@ -124,6 +130,88 @@ class Generation(Base):
     claimed_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+
+
+class Step(Base):
+    """One thing the writer did to a draft that can be taken back. `changes` holds what it changed, before and after;
+    nothing is deleted by taking it back. `state`: done, undone, or dropped (undone, then something else was done)."""
+
+    __tablename__ = "step"
+    __table_args__ = (UniqueConstraint("draft_id", "number"),)
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    draft_id: Mapped[str] = mapped_column(ForeignKey("draft.id"))
+    number: Mapped[int] = mapped_column(Integer)
+    kind: Mapped[str] = mapped_column(String(40))
+    paragraph_id: Mapped[str | None] = mapped_column(ForeignKey("paragraph.id"))
+    changes: Mapped[list[dict[str, Any]]] = mapped_column(Json)
+    state: Mapped[str] = mapped_column(String(16), default="done")
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    changed_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Source(Base):
+    """A text that a draft may take its facts from."""
+
+    __tablename__ = "source"
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    draft_id: Mapped[str] = mapped_column(ForeignKey("draft.id"), index=True)
+    title: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Text)
+    removed: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class SavedPrompt(Base):
+    """An instruction of the writer's own that was kept; a pinned one is a label of theirs."""
+
+    __tablename__ = "saved_prompt"
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    writer_id: Mapped[str] = mapped_column(ForeignKey("writer.id"), index=True)
+    name: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Text)
+    pinned: Mapped[bool] = mapped_column(default=False)
+    removed: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Goal(Base):
+    """Where a draft should land for an audience: a rectangle of the canvas. At most one of a draft's is active."""
+
+    __tablename__ = "goal"
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    draft_id: Mapped[str] = mapped_column(ForeignKey("draft.id"), index=True)
+    audience: Mapped[str] = mapped_column(Text)
+    engagement_low: Mapped[float] = mapped_column(Float)
+    engagement_high: Mapped[float] = mapped_column(Float)
+    exposition_low: Mapped[float] = mapped_column(Float)
+    exposition_high: Mapped[float] = mapped_column(Float)
+    active: Mapped[bool] = mapped_column(default=True)
+    removed: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class MuseCard(Base):
+    """Something Muse said. `topic` tells what about: after "never" no card with the same topic comes again.
+    `cites` are ids of versions it rests on, `action` is what *Apply* does."""
+
+    __tablename__ = "muse_card"
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    draft_id: Mapped[str] = mapped_column(ForeignKey("draft.id"), index=True)
+    topic: Mapped[str] = mapped_column(String(120))
+    observation: Mapped[str] = mapped_column(Text)
+    question: Mapped[str] = mapped_column(Text)
+    cites: Mapped[list[str]] = mapped_column(Json)
+    action: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    model_id: Mapped[str | None] = mapped_column(Text)
+    tuned_id: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(16), default="shown")
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    changed_at: Mapped[datetime] = mapped_column(default=now)
 
 
 class LoggedEvent(Base):

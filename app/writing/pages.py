@@ -11,7 +11,8 @@ from app.web.templates import page
 from app.writing import service, store
 from app.writing import views as v
 from app.writing.deps import Db
-from app.writing.routes import PathId, ready_router
+from app.writing.routes.model import ready_router
+from app.writing.routes.shared import PathId
 
 router = APIRouter(include_in_schema=False)
 router.include_router(ready_router)

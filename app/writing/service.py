@@ -91,7 +91,15 @@ def draft_view(session: Session, draft: Draft) -> v.DraftView:
         paragraphs=[v.ParagraphView.of(p) for p in store.paragraphs(session, draft.id)],
         versions=version_views(session, draft.id, store.versions(session, draft.id)),
         generations=[v.GenerationView.of(g) for g in store.unfinished_or_failed(session, draft.id)],
+        sources=[v.SourceView.of(s) for s in store.sources(session, draft.id)],
+        goals=[v.GoalView.of(g) for g in store.goals(session, draft.id)],
+        steps=steps_view(session, draft.id),
     )
+
+
+def steps_view(session: Session, draft_id: str) -> v.StepsView:
+    undo, redo = store.last_done(session, draft_id), store.first_undone(session, draft_id)
+    return v.StepsView(undo=v.StepView.of(undo) if undo else None, redo=v.StepView.of(redo) if redo else None)
 
 
 def version_views(session: Session, draft_id: str, versions: Iterable[Version]) -> list[v.VersionView]:

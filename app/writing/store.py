@@ -16,8 +16,11 @@ from app.writing.models import (
     UNFINISHED,
     Draft,
     Generation,
+    Goal,
     LoggedEvent,
     Paragraph,
+    Source,
+    Step,
     Version,
     VersionParent,
     Writer,
@@ -202,6 +205,30 @@ def known_versions(session: Session, writer_id: str, ids: Iterable[str]) -> set[
 def known_drafts(session: Session, writer_id: str, ids: Iterable[str]) -> set[str]:
     """Deleted ones as well: an event may come late."""
     return set(session.scalars(select(Draft.id).where(Draft.id.in_(list(ids)), Draft.writer_id == writer_id)))
+
+
+def sources(session: Session, draft_id: str) -> Sequence[Source]:
+    """The draft's, oldest first."""
+    own = select(Source).where(Source.draft_id == draft_id, Source.removed.is_(False))
+    return session.scalars(own.order_by(Source.created_at, Source.id)).all()
+
+
+def goals(session: Session, draft_id: str) -> Sequence[Goal]:
+    """The draft's, oldest first."""
+    own = select(Goal).where(Goal.draft_id == draft_id, Goal.removed.is_(False))
+    return session.scalars(own.order_by(Goal.created_at, Goal.id)).all()
+
+
+def last_done(session: Session, draft_id: str) -> Step | None:
+    """What *Undo* takes back."""
+    done = select(Step).where(Step.draft_id == draft_id, Step.state == "done")
+    return session.scalar(done.order_by(Step.number.desc()).limit(1))
+
+
+def first_undone(session: Session, draft_id: str) -> Step | None:
+    """What *Redo* does again."""
+    undone = select(Step).where(Step.draft_id == draft_id, Step.state == "undone")
+    return session.scalar(undone.order_by(Step.number).limit(1))
 
 
 # ── writing ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.writing.events import Clean, ClientEvent, Id, Name
-from app.writing.models import Generation, Paragraph, Version
+from app.writing.models import Generation, Goal, Paragraph, Source, Step, Version
 
 Title = Annotated[Clean, StringConstraints(max_length=200)]
 
@@ -40,6 +40,7 @@ class VersionView(BaseModel):
     text: str
     placement: PlacementView | None
     flags: list[str]
+    archived: bool
     folded: bool
     model_id: str | None
     tuned_id: str | None
@@ -61,7 +62,7 @@ class VersionView(BaseModel):
                 scorer_id=version.scorer_id,
             )
         same = (
-            *("id", "number", "paragraph_id", "operation", "label", "strategy", "status", "text", "flags"),
+            *("id", "number", "paragraph_id", "operation", "label", "strategy", "status", "text", "flags", "archived"),
             *("model_id", "tuned_id", "seed", "generation_id", "created_at"),
         )
         return cls(
@@ -117,6 +118,56 @@ class GenerationView(BaseModel):
         return cls(**{name: getattr(generation, name) for name in names}, slots=generation.n)
 
 
+class SourceView(BaseModel):
+    """A source without its text, which is fetched when it is opened."""
+
+    id: str
+    title: str
+    chars: int
+    created_at: datetime
+
+    @classmethod
+    def of(cls, source: Source) -> SourceView:
+        return cls(id=source.id, title=source.title, chars=len(source.text), created_at=source.created_at)
+
+
+class GoalView(BaseModel):
+    """A rectangle of the canvas, in points; `engagement` and `exposition` are [low, high]."""
+
+    id: str
+    audience: str
+    engagement: tuple[float, float]
+    exposition: tuple[float, float]
+    active: bool
+
+    @classmethod
+    def of(cls, goal: Goal) -> GoalView:
+        return cls(
+            id=goal.id,
+            audience=goal.audience,
+            engagement=(goal.engagement_low, goal.engagement_high),
+            exposition=(goal.exposition_low, goal.exposition_high),
+            active=goal.active,
+        )
+
+
+class StepView(BaseModel):
+    """Something that can be undone or redone."""
+
+    id: str
+    kind: str
+    paragraph_id: str | None
+
+    @classmethod
+    def of(cls, step: Step) -> StepView:
+        return cls(id=step.id, kind=step.kind, paragraph_id=step.paragraph_id)
+
+
+class StepsView(BaseModel):
+    undo: StepView | None
+    redo: StepView | None
+
+
 class DraftView(BaseModel):
     id: str
     title: str
@@ -125,6 +176,9 @@ class DraftView(BaseModel):
     paragraphs: list[ParagraphView]
     versions: list[VersionView]
     generations: list[GenerationView]
+    sources: list[SourceView]
+    goals: list[GoalView]
+    steps: StepsView
 
 
 class DraftEntry(BaseModel):

@@ -2,22 +2,32 @@
 import { get, Problem } from "./api.js";
 import * as candidates from "./candidates.js";
 import * as canvas from "./canvas.js";
+import * as combine from "./combine.js";
+import * as compare from "./compare.js";
 import * as conflict from "./conflict.js";
 import { byId, icon } from "./dom.js";
 import * as drafts from "./drafts.js";
 import * as editor from "./editor.js";
 import * as files from "./files.js";
+import * as goal from "./goal.js";
 import * as history from "./history.js";
 import * as labels from "./labels.js";
+import * as landmarks from "./landmarks.js";
+import * as muse from "./muse.js";
 import { notice } from "./notices.js";
 import * as opened from "./opened.js";
 import * as outbox from "./outbox.js";
 import * as panes from "./panes.js";
+import * as project from "./project.js";
+import * as prompts from "./prompts.js";
 import * as recorder from "./recorder.js";
 import * as shortcuts from "./shortcuts.js";
+import * as sources from "./sources.js";
 import * as status from "./status.js";
 import * as store from "./store.js";
 import * as theme from "./theme.js";
+import * as tour from "./tour.js";
+import * as undo from "./undo.js";
 
 const draftId = document.body.dataset.draft;
 
@@ -55,7 +65,10 @@ function dressBar() {
 }
 
 dressBar();
-for (const part of [theme, panes, drafts, editor, files, labels, opened, candidates, history, conflict, shortcuts, canvas]) part.start();
+for (const part of [
+  theme, panes, drafts, editor, files, labels, prompts, sources, opened, candidates, compare, combine, history, muse, goal,
+  conflict, undo, project, shortcuts, canvas, landmarks, tour,
+]) part.start();
 recorder.start();
 
 const draft = await insist(() => get(`/api/drafts/${draftId}`), "The draft can’t be fetched just now.");

@@ -19,6 +19,12 @@ export const state = {
   save: { state: "saved", reason: "" },
   placing: new Set(), // paragraphs being measured for the canvas
   conflicts: [], // {paragraph_id, yours, theirs}
+  steps: { undo: null, redo: null }, // what can be taken back, what can be done again: {id, kind, paragraph_id}
+  prompts: [], // the writer's kept prompts: {id, name, text, pinned}
+  sources: [], // {id, title, chars, created_at}
+  goals: [], // {id, audience, engagement: [low, high], exposition: [low, high], active}
+  muse: { open: false, state: "idle", digest: [], cards: [] },
+  picked: [], // versions picked for comparing or combining, in the order of picking
   ui: { numbers: false, discarded: true, changes: true, editing: null, pane: "draft" },
 };
 
@@ -97,7 +103,10 @@ export function openDraft(draft) {
   for (const paragraph of draft.paragraphs) keepParagraph(paragraph);
   state.order = draft.paragraphs.filter((it) => !it.removed).map((it) => it.id);
   for (const generation of draft.generations || []) keepGeneration(generation);
-  changed("draft", "text", "versions", "generations");
+  state.sources = draft.sources || [];
+  state.goals = draft.goals || [];
+  state.steps = draft.steps || state.steps;
+  changed("draft", "text", "versions", "generations", "sources", "goals", "steps");
 }
 
 export function keepVersions(versions = []) {
@@ -242,6 +251,50 @@ export function landVersion(id, index, version) {
 export function forgetGeneration(id) {
   state.generations.delete(id);
   changed("generations");
+}
+
+// ── Steps ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function setSteps(steps) {
+  state.steps = steps;
+  changed("steps");
+}
+
+// ── Picked versions ────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function setPicked(ids) {
+  state.picked = ids;
+  changed("picked");
+}
+
+// ── Kept prompts ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function setPrompts(prompts) {
+  state.prompts = prompts;
+  changed("prompts");
+}
+
+// ── Sources ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function setSources(sources) {
+  state.sources = sources;
+  changed("sources");
+}
+
+// ── Goals ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function setGoals(goals) {
+  state.goals = goals;
+  changed("goals");
+}
+
+export const activeGoal = () => state.goals.find((goal) => goal.active) || null;
+
+// ── Muse ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function setMuse(changes) {
+  Object.assign(state.muse, changes);
+  changed("muse");
 }
 
 // ── The rest ───────────────────────────────────────────────────────────────────────────────────────────────────────

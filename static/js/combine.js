@@ -1,0 +1,3 @@
+// Two versions of a paragraph become one, with a slider for the mix.
+
+export function start() {}

@@ -1,0 +1,3 @@
+// Two or three versions side by side; single changes accepted or left.
+
+export function start() {}

@@ -1,0 +1,3 @@
+// The writer's own prompts: kept, named, used again, pinned as labels.
+
+export function start() {}
