@@ -183,10 +183,7 @@ def save(session: Session, writer_id: str, draft_id: str, wanted: v.Save) -> v.C
         elif paragraph.id not in expected:
             expected.append(paragraph.id)
         if not blank and (paragraph.id not in order or "after" in edit.model_fields_set):
-            _put(order, paragraph.id, edit)
-    if wanted.order is not None:
-        place = {paragraph_id: i for i, paragraph_id in enumerate(wanted.order)}
-        order.sort(key=lambda i: place.get(i, len(place)))
+            _put(order, paragraph, edit)
     touched = {edit.paragraph_id for edit in wanted.edits}
     touched |= _renumber(known, order)
     if order != expected:
@@ -236,16 +233,17 @@ def _stale(session: Session, draft_id: str, losers: Sequence[tuple[Paragraph, st
     )
 
 
-def _put(order: list[str], paragraph_id: str, edit: v.Edit) -> None:
-    if paragraph_id in order:
-        order.remove(paragraph_id)
+def _put(order: list[str], paragraph: Paragraph, edit: v.Edit) -> None:
+    if paragraph.id in order:
+        order.remove(paragraph.id)
     if "after" not in edit.model_fields_set:
-        order.append(paragraph_id)
+        # A removed paragraph keeps the position it had; a new one's is the last.
+        order.insert(paragraph.position, paragraph.id)
     elif edit.after is None:
-        order.insert(0, paragraph_id)
+        order.insert(0, paragraph.id)
     else:
         # Where the one it followed has gone, the end is as good a place: text is not refused for its place.
-        order.insert(order.index(edit.after) + 1 if edit.after in order else len(order), paragraph_id)
+        order.insert(order.index(edit.after) + 1 if edit.after in order else len(order), paragraph.id)
 
 
 def _renumber(known: dict[str, Paragraph], order: Sequence[str]) -> set[str]:

@@ -204,7 +204,8 @@ class Renamed(_In):
 
 class Edit(_In):
     """`base` is the version that was typed over, null for a new paragraph. `after` places or moves the paragraph:
-    behind the named one, or first with null; left out, it stays (a new one goes last). Blank text removes."""
+    behind the named one, or first with null; left out, it stays (a new one goes last, a removed one back to its place).
+    Blank text removes."""
 
     paragraph_id: Id
     base: Id | None
@@ -214,7 +215,6 @@ class Edit(_In):
 
 class Save(_In):
     edits: list[Edit] = Field(max_length=5_000)
-    order: list[Id] | None = Field(None, max_length=20_000)
 
 
 class Changed(BaseModel):

@@ -13,7 +13,7 @@ const { state } = store;
 let draft = null;
 const pending = new Map(); // paragraph id → edit, newest text
 const held = new Map(); // paragraph id → edit in conflict, waiting for the writer
-let flight = null; // {key, edits, order}
+let flight = null; // {key, edits}
 let title = null;
 let refused = ""; // why the server won't take what is pending; typing again tries anew
 let timer = 0;
@@ -49,19 +49,11 @@ export function keepTitle(text) {
   schedule();
 }
 
-/** The order of paragraphs changed without any text changing. */
-let reorder = false;
-export function keepOrder() {
-  reorder = true;
-  light();
-  schedule();
-}
-
 const keepOnDisk = (edit, order = state.order) =>
   disk.queue("edits", [tab, draft, edit.paragraph_id], { tab, draft, ...edit, order });
 const forgetOnDisk = (paragraphId) => disk.queue("edits", [tab, draft, paragraphId], null);
 
-const unsaved = () => pending.size > 0 || held.size > 0 || flight !== null || title !== null || reorder;
+const unsaved = () => pending.size > 0 || held.size > 0 || flight !== null || title !== null;
 
 /** Resolves once all is acknowledged; rejects with the Problem that stands in the way. */
 export function settled() {
@@ -98,18 +90,17 @@ function schedule(delay = Math.max(wait, lastSent + EVERY - Date.now(), PAUSE)) 
 async function send() {
   if (flight?.going || !unsaved() || (refused && !flight)) return;
   if (title !== null && !(await sendTitle())) return;
-  if (!flight && !pending.size && !reorder) {
+  if (!flight && !pending.size) {
     settle();
     return;
   }
-  flight ??= { key: uuid(), edits: inOrder([...pending.values()]), order: reorder ? savedOrder() : undefined };
+  flight ??= { key: uuid(), edits: inOrder([...pending.values()]) };
   flight.going = true;
   for (const edit of flight.edits) if (pending.get(edit.paragraph_id)?.text === edit.text) pending.delete(edit.paragraph_id);
-  reorder = false;
-  const { key, edits, order } = flight;
+  const { key, edits } = flight;
   // First what flies is on disk, then it leaves the list of what waits: a crash between keeps it twice, not never.
   await disk.flushed();
-  await disk.put("flights", { tab, draft, key, edits, order });
+  await disk.put("flights", { tab, draft, key, edits });
   for (const { paragraph_id } of edits) if (!pending.has(paragraph_id) && !held.has(paragraph_id)) forgetOnDisk(paragraph_id);
   const slow = setTimeout(() => light(true), SLOW);
   lastSent = Date.now();
@@ -117,7 +108,7 @@ async function send() {
     // Once the page is hidden it may be closed at any moment; the browser lets 64 KB outlive it.
     const small = edits.reduce((sum, edit) => sum + edit.text.length, 0) < 15_000;
     const keepalive = small && document.visibilityState === "hidden";
-    const answer = await post(`/api/drafts/${draft}/save`, { edits, order }, { key, keepalive, seconds: 30 });
+    const answer = await post(`/api/drafts/${draft}/save`, { edits }, { key, keepalive, seconds: 30 });
     delivered(answer);
   } catch (problem) {
     failed(problem);
@@ -126,14 +117,11 @@ async function send() {
   }
 }
 
-/** The server knows only paragraphs that have had text. */
-const savedOrder = () => state.order.filter((id) => store.paragraphOf(id).head !== null || pending.has(id) || flight?.edits.some((it) => it.paragraph_id === id));
-
-/** New paragraphs are sent with the one they follow, first to last. */
+/** Paragraphs that are not in the server's draft, new ones and removed ones, are sent with the one they follow. */
 function inOrder(edits) {
   const place = (edit) => state.order.indexOf(edit.paragraph_id);
   return edits.sort((a, b) => place(a) - place(b)).map((edit) => {
-    if (edit.base !== null) return edit;
+    if (store.versionOf(edit.base)?.text) return edit;
     const before = state.order.slice(0, Math.max(place(edit), 0)).findLast((id) => store.paragraphOf(id).text.trim());
     return { ...edit, after: before ?? null };
   });
@@ -244,8 +232,10 @@ async function sendTitle() {
   const sent = title;
   try {
     await patch(`/api/drafts/${draft}`, { title: sent });
-    if (title === sent) title = null;
-    disk.erase("notes", `title:${draft}`);
+    if (title === sent) {
+      title = null;
+      disk.erase("notes", `title:${draft}`);
+    }
     wait = 0;
     return true;
   } catch (problem) {
@@ -311,18 +301,17 @@ async function adopt(name) {
 
 async function redeliver(left) {
   try {
-    const answer = await post(`/api/drafts/${draft}/save`, { edits: left.edits, order: left.order }, { key: left.key });
+    const answer = await post(`/api/drafts/${draft}/save`, { edits: left.edits }, { key: left.key });
     store.keepVersions(answer.versions);
     store.keepParagraphs(answer.paragraphs);
-    if (left.order) store.setOrder(left.order);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     // Not in: it is typed text like any other, and its base tells the server whether it is stale.
-    for (const { paragraph_id, base, text } of left.edits) {
-      place(paragraph_id, text, left.order);
+    for (const { paragraph_id, base, text, after } of left.edits) {
+      place(paragraph_id, text, [after, paragraph_id]);
       const edit = { paragraph_id, base, text };
       pending.set(paragraph_id, edit);
-      await keepOnDisk(edit, left.order);
+      await keepOnDisk(edit);
     }
   }
   await disk.erase("flights", [left.tab, draft]);
@@ -330,11 +319,12 @@ async function redeliver(left) {
 
 /** Show unsent text in its paragraph, which the server may not know yet. */
 function place(id, text, order = []) {
+  const before = order.slice(0, order.indexOf(id)).findLast((it) => state.order.includes(it));
   if (!store.paragraphOf(id)) {
-    const before = order.slice(0, order.indexOf(id)).findLast((it) => state.order.includes(it));
     store.insertParagraphs(before ?? null, [text], [id]);
   } else {
     store.setText(id, text);
+    if (text.trim() && !state.order.includes(id)) store.setOrder(state.order.toSpliced(state.order.indexOf(before) + 1, 0, id));
   }
 }
 

@@ -55,7 +55,6 @@ export const numberOf = (paragraphId) => state.order.indexOf(paragraphId) + 1;
 export const headOf = (paragraphId) => versionOf(paragraphOf(paragraphId)?.head);
 export const parentOf = (version) => versionOf(version?.parents?.[0]);
 export const isHead = (version) => paragraphOf(version.paragraph_id)?.head === version.id;
-export const isDirty = (paragraph) => (headOf(paragraph.id)?.text ?? "") !== paragraph.text;
 export const isEmptyDraft = () => state.order.every((id) => !paragraphOf(id).text.trim());
 
 /** Where to draw a version: its own place, or its nearest measured ancestor's until it has one. */

@@ -29,8 +29,8 @@ def database(app: FastAPI, client: TestClient) -> Database:
     ok(client.post(f"/api/versions/{made[1]}/restore"))
     ok(client.post(f"/api/versions/{made[2]}/discard"))
     desk.type(third, "")
-    desk.type(second, "Two cells divide again.")
-    desk.save(order=[second["id"], first["id"]])
+    again = "Two cells divide again."
+    desk.save({"paragraph_id": second["id"], "base": second["head"], "text": again, "after": None})
     gone = desk.type(desk.paragraphs()[0], "")
     ok(client.post(f"/api/versions/{second['head']}/confirm", json={"base": gone["id"]}))
     recorder = "00000000-0000-4000-8000-00000000000a"

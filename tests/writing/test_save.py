@@ -89,21 +89,24 @@ def test_paragraphs_are_put_where_they_are_wanted(client: TestClient) -> None:
     desk.save(new("First.", after=None), new("Between.", after=a), new("Last."))
     assert desk.texts() == ["First.", "A.", "Between.", "B.", "Last."]
     ids = [p["id"] for p in desk.paragraphs()]
-    desk.save(order=ids[::-1])
-    assert desk.texts() == ["Last.", "B.", "Between.", "A.", "First."]
-    head = desk.paragraphs()[1]["head"]
+    head = desk.paragraphs()[3]["head"]
     desk.save({"paragraph_id": b, "base": head, "text": "B.", "after": None})
-    assert desk.texts() == ["B.", "Last.", "Between.", "A.", "First."]
+    assert desk.texts() == ["B.", "First.", "A.", "Between.", "Last."]
+    desk.save({"paragraph_id": b, "base": head, "text": "B.", "after": ids[1]})
+    assert desk.texts() == ["First.", "A.", "B.", "Between.", "Last."]
     assert check(client.app.state.db) == []  # type: ignore[attr-defined]
 
 
 def test_an_emptied_paragraph_leaves_the_draft_and_comes_back_when_typed_into(client: TestClient) -> None:
-    desk = Desk(client, "A.\n\nB.")
-    paragraph = desk.paragraphs()[0]
+    desk = Desk(client, "A.\n\nB.\n\nC.")
+    paragraph = desk.paragraphs()[1]
     empty = desk.type(paragraph, "")
-    assert (empty["text"], desk.texts()) == ("", ["B."])
-    desk.save({"paragraph_id": paragraph["id"], "base": empty["id"], "text": "A again.", "after": None})
-    assert desk.texts() == ["A again.", "B."]
+    assert (empty["text"], desk.texts()) == ("", ["A.", "C."])
+    back = desk.type({"id": paragraph["id"], "head": empty["id"]}, "B again.")
+    assert desk.texts() == ["A.", "B again.", "C."]
+    empty = desk.type({"id": paragraph["id"], "head": back["id"]}, "")
+    desk.save({"paragraph_id": paragraph["id"], "base": empty["id"], "text": "First of all.", "after": None})
+    assert desk.texts() == ["First of all.", "A.", "C."]
     assert check(client.app.state.db) == []  # type: ignore[attr-defined]
 
 
