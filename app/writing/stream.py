@@ -106,10 +106,10 @@ class Run:
                     if first:
                         first = False
                         await self._store(generations.first_token, int(1000 * (self._loop.time() - begun)))
-                case Dropped(index, reason):
+                case Dropped(index, reason, again=again):
                     self.partial.pop(index, None)
                     await self._store(generations.drop, event)
-                    yield _sse("dropped", index=index, reason=reason)
+                    yield _sse("dropped", index=index, reason=reason, again=again)
                 case Landed(candidate):
                     version = await self._store(generations.land, candidate, self.studio.info)
                     self.partial.pop(candidate.index, None)

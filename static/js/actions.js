@@ -28,6 +28,7 @@ export async function reload(message) {
   store.keepVersions(draft.versions);
   store.keepParagraphs(draft.paragraphs);
   if (message) notice(message);
+  return draft;
 }
 
 export function place(paragraphIds, { remove = false } = {}) {
@@ -57,13 +58,13 @@ export function scoreSoon(delay = RESCORE_AFTER) {
   scoring = setTimeout(score, delay);
 }
 
-const unmeasured = () => state.order.some((id) => {
-  const paragraph = store.paragraphOf(id);
-  const head = store.headOf(id);
-  return paragraph.on_canvas && head && !head.placement && head.text.trim();
-});
+const unmeasured = () => store.nodes().some((version) => !version.placement && version.text.trim());
+
+// A pause may end before the text is acknowledged: then what arrives unmeasured asks for it.
+store.on("versions", () => { if (!scoring && unmeasured()) scoreSoon(); });
 
 async function score() {
+  scoring = 0;
   if (!state.draft || !unmeasured()) return;
   try {
     const { versions } = await post(`/api/drafts/${state.draft.id}/score`);
@@ -106,19 +107,9 @@ export const saveByHand = (versionId, text) => attempt(async () => {
   const version = answer.version ?? answer;
   store.keepVersions([version]);
   store.select(version.id);
-  if (!version.placement) scoreVersion();
+  if (!version.placement) scoreSoon(0);
   return version.id;
 });
-
-/** Not only heads: a version made by hand is on the canvas as well. */
-async function scoreVersion() {
-  try {
-    const { versions } = await post(`/api/drafts/${state.draft.id}/score`);
-    store.keepVersions(versions);
-  } catch {
-    scoreSoon();
-  }
-}
 
 const asking = new Set();
 /** Fetch what is shown of an opened version: differences, facts, prompt. */

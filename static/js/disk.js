@@ -19,23 +19,36 @@ function open() {
     request.onupgradeneeded = () => {
       for (const [name, keyPath] of Object.entries(STORES)) request.result.createObjectStore(name, { keyPath });
     };
-    request.onsuccess = () => resolve(request.result);
+    request.onsuccess = () => {
+      // The browser may close it (storage cleared, a newer page): the next use opens it anew.
+      request.result.onclose = lost;
+      request.result.onversionchange = () => { request.result.close(); lost(); };
+      resolve(request.result);
+    };
     request.onerror = refuse;
     request.onblocked = refuse;
   });
   return opening;
 }
 
-/** Run `work(name => store)` in one transaction; resolves once it is on disk. */
+const lost = () => { opening = null; };
+
+/** Run `work(name => store)` in one transaction; resolves once it is on disk, or `durable` is false. */
 async function write(names, work) {
   const database = await open();
   if (!database) return;
-  await new Promise((resolve) => {
-    const transaction = database.transaction(names, "readwrite");
-    transaction.oncomplete = () => resolve();
-    transaction.onabort = () => { durable = false; resolve(); };
-    work((name) => transaction.objectStore(name));
-  });
+  try {
+    await new Promise((resolve, reject) => {
+      const transaction = database.transaction(names, "readwrite");
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = () => reject(transaction.error);
+      work((name) => transaction.objectStore(name));
+    });
+  } catch {
+    // Saving goes on from memory: a browser that stores nothing must not keep text from the server.
+    durable = false;
+    lost();
+  }
 }
 
 const queues = new Map(); // store → {waiting: Map(key → record or null), writing}
@@ -53,17 +66,20 @@ export function queue(store, key, record) {
 }
 
 async function drain(store, lane) {
-  while (lane.waiting.size) {
-    const batch = [...lane.waiting.values()];
-    lane.waiting.clear();
-    await write([store], (at) => {
-      for (const { key, record } of batch) {
-        if (record) at(store).put(record);
-        else at(store).delete(key);
-      }
-    });
+  try {
+    while (lane.waiting.size) {
+      const batch = [...lane.waiting.values()];
+      lane.waiting.clear();
+      await write([store], (at) => {
+        for (const { key, record } of batch) {
+          if (record) at(store).put(record);
+          else at(store).delete(key);
+        }
+      });
+    }
+  } finally {
+    lane.writing = null;
   }
-  lane.writing = null;
 }
 
 /** Everything queued is written. */
@@ -74,21 +90,25 @@ export const put = (store, record) => write([store], (at) => at(store).put(recor
 export const erase = (store, key) => write([store], (at) => at(store).delete(key));
 
 export async function all(store) {
-  const database = await open();
-  if (!database) return [];
-  return new Promise((resolve) => {
-    const request = database.transaction([store], "readonly").objectStore(store).getAll();
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => resolve([]);
-  });
+  return (await ask(store, (at) => at.getAll())) ?? [];
 }
 
 export async function read(store, key) {
+  return ask(store, (at) => at.get(key));
+}
+
+/** Undefined when it can't be read. */
+async function ask(store, question) {
   const database = await open();
   if (!database) return undefined;
-  return new Promise((resolve) => {
-    const request = database.transaction([store], "readonly").objectStore(store).get(key);
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => resolve(undefined);
-  });
+  try {
+    return await new Promise((resolve, reject) => {
+      const request = question(database.transaction([store], "readonly").objectStore(store));
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+  } catch {
+    lost();
+    return undefined;
+  }
 }

@@ -24,7 +24,7 @@ function write(id, text) {
   const paragraph = store.paragraphOf(id);
   const clean = text.replaceAll("\0", "");
   if (paragraph.text === clean) return;
-  for (const piece of pieces(edit(paragraph.text, clean))) record("text.edit", { paragraph_id: id, ...piece });
+  for (const piece of pieces(edit(paragraph.text.toWellFormed(), clean.toWellFormed()))) record("text.edit", { paragraph_id: id, ...piece });
   store.setText(id, clean);
   outbox.keep(id, clean, paragraph.head);
   if (paragraph.on_canvas) scoreSoon();
@@ -48,6 +48,14 @@ function insertAfter(id, texts, caretFromEnd = null) {
 
 function split(id, area) {
   const { value, selectionStart, selectionEnd } = area;
+  if (!value.slice(0, selectionStart).trim() && value.slice(selectionEnd).trim()) {
+    // The text stays the paragraph that it was, with its versions; the new one before it is the empty one.
+    store.insertParagraphs(state.order[state.order.indexOf(id) - 1], [""]);
+    write(id, value.slice(selectionEnd));
+    draw();
+    focusAt(id, 0);
+    return;
+  }
   write(id, value.slice(0, selectionStart));
   insertAfter(id, [value.slice(selectionEnd)]);
 }

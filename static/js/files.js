@@ -1,9 +1,10 @@
 // Files come in by button, paste or drop; the server reads them, the writer says where they go.
 import { post, Problem, upload } from "./api.js";
-import { byId } from "./dom.js";
+import { byId, uuid } from "./dom.js";
 import { notice } from "./notices.js";
 import * as outbox from "./outbox.js";
 import * as store from "./store.js";
+import { fitting } from "./textwork.js";
 import { plural } from "./words.js";
 
 const { state } = store;
@@ -39,13 +40,20 @@ function offer(name, title, paragraphs) {
   });
 }
 
-async function openNew(title, paragraphs) {
+/** In several requests where it is long; after a failure it goes on where it was. */
+async function openNew(title, paragraphs, draft = null) {
+  let edits = paragraphs.map((text) => ({ paragraph_id: uuid(), base: null, text }));
   try {
-    const draft = await post("/api/drafts", { title, text: paragraphs.join("\n\n") });
+    draft ??= await post("/api/drafts", { title });
+    while (edits.length) {
+      const part = fitting(edits, 500_000, 5000);
+      await post(`/api/drafts/${draft.id}/save`, { edits: part });
+      edits = edits.slice(part.length);
+    }
     location.assign(`/drafts/${draft.id}`);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    notice(problem.sentence, { bad: true, actions: [["Try again", () => openNew(title, paragraphs)]] });
+    notice(problem.sentence, { bad: true, actions: [["Try again", () => openNew(title, edits.map((edit) => edit.text), draft)]] });
   }
 }
 

@@ -1,7 +1,8 @@
 // Pressing a label: a ghost at once, the typed text goes in, the request, the stream. One stream a tab; others wait.
 import { post, Problem } from "./api.js";
 import { announce, uuid } from "./dom.js";
-import { place } from "./actions.js";
+import { place, reload } from "./actions.js";
+import * as disk from "./disk.js";
 import * as outbox from "./outbox.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
@@ -14,14 +15,17 @@ const LOST = {
   detail: "The connection to the server was lost while writing. What had arrived is kept here; try again.",
 };
 
+const WATCH_EVERY = 4000;
+const MOST_HIDDEN = 100; // more than the server sends
+
 let lane = Promise.resolve(); // streams one after another
 const aborts = new Map();
 
 /** Why labels can't be pressed now, in words; empty when they can. */
-export function whyNot() {
+export function whyNot(paragraphId = state.paragraph) {
   if (state.model.status === "loading") return "The model is loading. Labels wake up when it is ready; you can write and place meanwhile.";
   if (state.model.status === "error") return "The model can’t write now: see its status above. Everything else works.";
-  if (!state.paragraph || !store.paragraphOf(state.paragraph)?.text.trim()) return "Select a paragraph or a version, then press what it needs.";
+  if (!store.paragraphOf(paragraphId)?.text.trim()) return "Select a paragraph or a version, then press what it needs.";
   return "";
 }
 
@@ -32,27 +36,30 @@ export function labelOf(id) {
 
 const target = () => store.versionOf(state.selected) ?? store.headOf(state.paragraph);
 
-/** Ask for new versions of the selected one. */
-export async function press(labelId, { strategy = null, prompt = null } = {}) {
-  const why = whyNot();
+/** Ask for new versions: of the selected one, or of `on`, a paragraph and a version of it (null: its text in the draft). */
+export async function press(labelId, { strategy = null, prompt = null, on = null } = {}) {
+  const why = whyNot(on?.paragraph);
   if (why) {
     announce(why);
     return;
   }
-  const version = target();
-  const paragraph = store.paragraphOf(state.paragraph);
+  const id = on ? on.paragraph : state.paragraph;
+  const version = on ? store.versionOf(on.version) ?? store.headOf(id) : target();
   const onHead = !version || store.isHead(version);
   const temporary = `asking-${uuid()}`;
   store.keepGeneration({
     id: temporary, status: "asking", label: labelId, strategy, prompt, n: state.labels.candidates,
-    paragraph_id: paragraph.id, parent_version_id: version?.id ?? null, request: { labelId, strategy, prompt },
+    paragraph_id: id, parent_version_id: version?.id ?? null,
+    request: { strategy, prompt, on: { paragraph: id, version: onHead ? null : version.id } },
   });
   record("label.pressed", { label: labelId, strategy, ...(version ? { version_id: version.id } : {}) });
   announce(`${labelOf(labelId)?.name ?? "Your own prompt"}: asking for ${plural(state.labels.candidates, "version")}.`);
   try {
     await outbox.settled();
-    const parent = onHead ? paragraph.head : version.id;
-    if (!paragraph.on_canvas) await place([paragraph.id]);
+    // Only now: what was typed last has become the head.
+    const { head, on_canvas: placed } = store.paragraphOf(id);
+    const parent = onHead ? head : version.id;
+    if (!placed) await place([id]);
     store.changeGeneration(temporary, { parent_version_id: parent });
     const body = { version_id: parent, label: labelId, ...(strategy ? { strategy } : {}), ...(prompt ? { prompt } : {}) };
     enqueue(await post("/api/generations", body), temporary);
@@ -75,7 +82,12 @@ function enqueue(generation, temporary) {
     stop(generation.id);
     return;
   }
-  lane = lane.then(() => run(generation.id));
+  runInTurn(generation.id);
+}
+
+/** Its turn comes after the streams before it, however they end. */
+function runInTurn(id) {
+  lane = lane.then(() => run(id)).catch(reportError);
 }
 
 async function run(id) {
@@ -90,8 +102,14 @@ async function run(id) {
       else store.changeGeneration(id, { status: "failed", problem: LOST });
     }
   } catch (problem) {
-    if (problem instanceof Problem) refuse(id, problem.code === "offline" ? new Problem(LOST) : problem);
-    else if (problem.name !== "AbortError") throw problem;
+    if (problem.code === "already-run") {
+      watch(id);
+    } else if (problem instanceof Problem) {
+      refuse(id, problem.code === "offline" ? new Problem(LOST) : problem);
+    } else if (problem.name !== "AbortError") {
+      refuse(id, new Problem(LOST));
+      throw problem;
+    }
   } finally {
     aborts.delete(id);
   }
@@ -151,16 +169,62 @@ export async function retry(id) {
   const generation = state.generations.get(id);
   if (generation.request && id.startsWith("asking-")) {
     store.forgetGeneration(id);
-    await press(generation.request.labelId, generation.request);
+    await press(generation.label, generation.request);
     return;
   }
   store.changeGeneration(id, { status: "asking", problem: null, partial: {}, versions: {}, stopping: false });
   try {
     enqueue(await post(`/api/generations/${id}/retry`), id);
+    hide(id);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     refuse(id, problem);
   }
 }
 
-export const dismiss = (id) => store.forgetGeneration(id);
+export function dismiss(id) {
+  store.forgetGeneration(id);
+  hide(id);
+}
+
+const hiddenKey = () => `hidden:${state.draft.id}`;
+
+/** The server goes on sending the newest that came to nothing; here they are done with. */
+async function hide(id) {
+  const key = hiddenKey();
+  const ids = (await disk.read("notes", key))?.ids ?? [];
+  disk.put("notes", { key, ids: [...ids, id].slice(-MOST_HIDDEN) });
+}
+
+let watching = 0;
+/** Another tab has its stream: ask now and then how it stands. */
+function watch(id) {
+  store.changeGeneration(id, { elsewhere: true });
+  watching ||= setTimeout(look, WATCH_EVERY);
+}
+
+async function look() {
+  watching = 0;
+  const others = [...state.generations.values()].filter((it) => it.elsewhere && store.running(it));
+  if (!others.length) return;
+  try {
+    const draft = await reload();
+    for (const { id } of others) {
+      const now = draft.generations.find((it) => it.id === id);
+      if (now) store.changeGeneration(id, now);
+      else store.forgetGeneration(id); // done: its versions have come with the draft
+    }
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+  }
+  for (const { id } of others) if (store.running(state.generations.get(id) ?? {})) watch(id);
+}
+
+/** Go on with what the draft came with: run what nobody took up, look after what another tab writes. */
+export async function start() {
+  for (const id of (await disk.read("notes", hiddenKey()))?.ids ?? []) store.forgetGeneration(id);
+  for (const { id, status } of [...state.generations.values()]) {
+    if (status === "queued") runInTurn(id);
+    else if (status === "running") watch(id);
+  }
+}

@@ -9,7 +9,7 @@ import { flagWords, KIND_WORDS, kindOf, moveWords, placeWords } from "./words.js
 
 const { state } = store;
 const root = () => byId("opened");
-const FACTS = { numbers: "numbers", units: "units", names: "names", citations: "citations", hedges: "hedges" };
+const FACTS = ["numbers", "units", "names", "citations", "hedges"];
 const SEEN_AFTER = 120;
 let fetching = 0;
 let scrolled = null; // the version whose first change has been brought into view
@@ -28,9 +28,11 @@ function changes(detail) {
   });
 }
 
-function factLine(words, facts, kind = "") {
-  const found = Object.keys(FACTS).flatMap((name) => facts?.[name] || []);
-  const list = [...new Set(found)];
+function factLine(words, facts = {}, kind = "") {
+  const found = FACTS.flatMap((name) => facts[name] || []);
+  // A quantity is told with its unit, not once more without.
+  const withUnits = (facts.units || []).join(" ");
+  const list = [...new Set(found)].filter((fact) => !facts.numbers?.includes(fact) || !withUnits.includes(fact));
   if (!list.length) return null;
   // What is kept reassures in a few words; what is lost or new is told in full.
   const most = kind ? 40 : 6;
@@ -40,7 +42,7 @@ function factLine(words, facts, kind = "") {
 
 function facts(detail) {
   const { kept, lost, added } = detail.facts || {};
-  const lines = [factLine("Kept", kept), factLine("Lost", lost, "bad"), factLine("New", added, "new")].filter(Boolean);
+  const lines = [factLine("Kept", kept), factLine("Lost", lost, "bad"), factLine("New", { ...added, hedges: [] }, "new")].filter(Boolean);
   return lines.length ? el("dl", { class: "facts", "aria-label": "Numbers, names and other facts" }, lines) : null;
 }
 
@@ -50,7 +52,7 @@ function how(version, detail) {
     ["Model", [version.model_id, version.tuned_id].filter(Boolean).join(" + ")],
     ["Seed", version.seed ?? ""],
     ["Stands", placeWords(version.placement)],
-    ["Scorer", version.placement?.scorer_id?.slice(0, 12) ?? ""],
+    ["Scorer", version.placement?.scorer_id ?? ""],
     ["Made", new Date(version.created_at).toLocaleString()],
   ].filter(([, value]) => value !== "" && value !== null && value !== undefined);
   const messages = detail?.prompt?.messages || [];

@@ -4,10 +4,13 @@ import * as disk from "./disk.js";
 import { uuid } from "./dom.js";
 import * as store from "./store.js";
 import { claim, ifGone, tab } from "./tabs.js";
+import { bytes, fitting } from "./textwork.js";
 
 const EVERY = 1000; // one save a second at most: each is a version
 const PAUSE = 400; // the first letter waits for a few more
 const SLOW = 3000;
+const MOST_BYTES = 500_000; // the server takes a million in one request
+const MOST_EDITS = 5000;
 const { state } = store;
 
 let draft = null;
@@ -15,14 +18,17 @@ const pending = new Map(); // paragraph id → edit, newest text
 const held = new Map(); // paragraph id → edit in conflict, waiting for the writer
 let flight = null; // {key, edits}
 let title = null;
-let refused = ""; // why the server won't take what is pending; typing again tries anew
+const refused = new Map(); // paragraph id or "title" → the Problem it met; typing there again tries anew
+let most = MOST_EDITS;
+let sending = false;
 let timer = 0;
 let wait = 0;
 let lastSent = 0;
 let idle = []; // resolvers of settled()
 
 /** Take a paragraph's text as it now stands. `base` is the version it was typed over. */
-export function keep(paragraphId, text, base) {
+export function keep(paragraphId, typed, base) {
+  const text = typed.toWellFormed(); // half a surrogate pair would have the whole save refused
   const before = pending.get(paragraphId);
   const edit = { paragraph_id: paragraphId, base: before ? before.base : base, text };
   const inFlight = flight?.edits.some((it) => it.paragraph_id === paragraphId);
@@ -30,6 +36,7 @@ export function keep(paragraphId, text, base) {
     held.set(paragraphId, { ...edit, base: held.get(paragraphId).base });
   } else if (!text.trim() && base === null && !inFlight) {
     pending.delete(paragraphId);
+    refused.delete(paragraphId);
     forgetOnDisk(paragraphId);
     settle();
     return;
@@ -37,20 +44,24 @@ export function keep(paragraphId, text, base) {
     pending.set(paragraphId, edit);
   }
   keepOnDisk(edit);
-  refused = "";
+  refused.delete(paragraphId);
   light();
   schedule();
 }
 
 export function keepTitle(text) {
   title = text;
+  refused.delete("title");
   disk.put("notes", { key: `title:${draft}`, text });
   light();
   schedule();
 }
 
-const keepOnDisk = (edit, order = state.order) =>
-  disk.queue("edits", [tab, draft, edit.paragraph_id], { tab, draft, ...edit, order });
+/** With its place, should the draft have to be put together again from what is here. */
+function keepOnDisk(edit) {
+  const at = state.order.indexOf(edit.paragraph_id);
+  return disk.queue("edits", [tab, draft, edit.paragraph_id], { tab, draft, ...edit, at, follows: state.order[at - 1] ?? null });
+}
 const forgetOnDisk = (paragraphId) => disk.queue("edits", [tab, draft, paragraphId], null);
 
 const unsaved = () => pending.size > 0 || held.size > 0 || flight !== null || title !== null;
@@ -72,7 +83,7 @@ function settle(problem = null) {
 
 function light(slow = false) {
   if (held.size) store.setSave("unsaved", "This paragraph was changed elsewhere: choose which text to keep.");
-  else if (refused) store.setSave("unsaved", refused);
+  else if (refused.size) store.setSave("unsaved", [...refused.values()][0].message);
   else if (!unsaved()) store.setSave("saved");
   else if (!navigator.onLine) store.setSave("offline");
   else store.setSave(slow ? "slow" : "saving");
@@ -88,14 +99,31 @@ function schedule(delay = Math.max(wait, lastSent + EVERY - Date.now(), PAUSE)) 
 }
 
 async function send() {
-  if (flight?.going || !unsaved() || (refused && !flight)) return;
-  if (title !== null && !(await sendTitle())) return;
-  if (!flight && !pending.size) {
-    settle();
-    return;
+  if (sending || !unsaved()) return;
+  sending = true;
+  try {
+    await sendNext();
+  } finally {
+    sending = false;
   }
-  flight ??= { key: uuid(), edits: inOrder([...pending.values()]) };
-  flight.going = true;
+}
+
+/** What keeps everything that waits from being sent: the writer has to act first. */
+function obstacle() {
+  const [problem] = refused.values();
+  return problem ?? (held.size ? new Problem({ code: "stale", detail: "A paragraph was changed elsewhere: choose which text to keep." }) : null);
+}
+
+async function sendNext() {
+  if (title !== null && !(await sendTitle())) return;
+  if (!flight) {
+    const edits = load();
+    if (!edits.length) {
+      settle(obstacle());
+      return;
+    }
+    flight = { key: uuid(), edits };
+  }
   for (const edit of flight.edits) if (pending.get(edit.paragraph_id)?.text === edit.text) pending.delete(edit.paragraph_id);
   const { key, edits } = flight;
   // First what flies is on disk, then it leaves the list of what waits: a crash between keeps it twice, not never.
@@ -117,20 +145,31 @@ async function send() {
   }
 }
 
+const tooLarge = (text) => text.length * 6 > MOST_BYTES && bytes(text) > MOST_BYTES;
+
+/** As many edits as one request may carry, in the draft's order. One too large to share a request comes last, alone. */
+function load() {
+  const place = new Map(state.order.map((id, i) => [id, i]));
+  const rank = (edit) => (tooLarge(edit.text) ? state.order.length : 0) + (place.get(edit.paragraph_id) ?? -1);
+  const waiting = [...pending.values()].filter((edit) => !refused.has(edit.paragraph_id)).sort((a, b) => rank(a) - rank(b));
+  return fitting(waiting, MOST_BYTES, most).map(placed);
+}
+
 /** Paragraphs that are not in the server's draft, new ones and removed ones, are sent with the one they follow. */
-function inOrder(edits) {
-  const place = (edit) => state.order.indexOf(edit.paragraph_id);
-  return edits.sort((a, b) => place(a) - place(b)).map((edit) => {
-    if (store.versionOf(edit.base)?.text) return edit;
-    const before = state.order.slice(0, Math.max(place(edit), 0)).findLast((id) => store.paragraphOf(id).text.trim());
-    return { ...edit, after: before ?? null };
+function placed(edit) {
+  if (store.versionOf(edit.base)?.text) return edit;
+  const before = state.order.slice(0, Math.max(state.order.indexOf(edit.paragraph_id), 0)).findLast((id) => {
+    const { head, text } = store.paragraphOf(id);
+    return text.trim() && (store.versionOf(head)?.text || (!refused.has(id) && !tooLarge(text)));
   });
+  return { ...edit, after: before ?? null };
 }
 
 function delivered({ versions, paragraphs, number }) {
   disk.erase("flights", [tab, draft]);
   flight = null;
   wait = 0;
+  most = MOST_EDITS;
   store.keepVersions(versions);
   store.keepParagraphs(paragraphs);
   store.setNumber(number);
@@ -147,7 +186,6 @@ function delivered({ versions, paragraphs, number }) {
 }
 
 function failed(problem) {
-  flight.going = false;
   if (problem.code === "stale") {
     conflict(problem.body.conflicts || []);
     settle(problem);
@@ -160,9 +198,18 @@ function failed(problem) {
     else store.setSave("unsaved", problem.message);
     schedule(wait);
   } else {
-    giveBack(flight.edits);
-    refused = problem.message;
-    store.setSave("unsaved", refused);
+    const { edits } = flight;
+    giveBack(edits);
+    if ([413, 422].includes(problem.status) && edits.length > 1) {
+      // Smaller loads, until only what is refused by itself stays behind.
+      most = Math.ceil(edits.length / 2);
+    } else {
+      most = MOST_EDITS;
+      for (const { paragraph_id, text } of edits) if (pending.get(paragraph_id).text === text) refused.set(paragraph_id, problem);
+    }
+    light();
+    schedule(0);
+    return;
   }
   settle(problem);
 }
@@ -242,8 +289,9 @@ async function sendTitle() {
     if (problem.status >= 400 && problem.status < 500) {
       title = null;
       disk.erase("notes", `title:${draft}`);
-      refused = problem.message;
+      refused.set("title", problem);
       light();
+      if (unsaved()) schedule(0);
     } else {
       wait = Math.min(Math.max(wait * 2, 1000), 15000);
       store.setSave(problem.code === "offline" ? "offline" : "unsaved", problem.code === "offline" ? "" : problem.message);
@@ -256,7 +304,7 @@ async function sendTitle() {
 
 /** Try again now (the writer pressed the save light, or the network came back). */
 export function retry() {
-  refused = "";
+  refused.clear();
   wait = 0;
   if (unsaved()) schedule(0);
 }
@@ -287,13 +335,13 @@ async function adopt(name) {
   await settled().catch(() => {});
   const left = (await disk.all("flights")).find((it) => it.tab === name && it.draft === draft);
   if (left) await redeliver(left);
-  const edits = (await disk.all("edits")).filter((it) => it.tab === name && it.draft === draft);
-  for (const { paragraph_id, base, text, order } of edits) {
-    place(paragraph_id, text, order);
+  const edits = (await disk.all("edits")).filter((it) => it.tab === name && it.draft === draft).sort((a, b) => a.at - b.at);
+  for (const { paragraph_id, base, text, follows } of edits) {
+    place(paragraph_id, text, follows);
     const head = left?.edits.some((it) => it.paragraph_id === paragraph_id) ? store.paragraphOf(paragraph_id).head : base;
     const edit = { paragraph_id, base: head, text };
     pending.set(paragraph_id, edit);
-    await keepOnDisk(edit, order);
+    await keepOnDisk(edit);
     await disk.erase("edits", [name, draft, paragraph_id]);
     light();
   }
@@ -308,7 +356,7 @@ async function redeliver(left) {
     if (!(problem instanceof Problem)) throw problem;
     // Not in: it is typed text like any other, and its base tells the server whether it is stale.
     for (const { paragraph_id, base, text, after } of left.edits) {
-      place(paragraph_id, text, [after, paragraph_id]);
+      place(paragraph_id, text, after);
       const edit = { paragraph_id, base, text };
       pending.set(paragraph_id, edit);
       await keepOnDisk(edit);
@@ -318,14 +366,13 @@ async function redeliver(left) {
 }
 
 /** Show unsent text in its paragraph, which the server may not know yet. */
-function place(id, text, order = []) {
-  const before = order.slice(0, order.indexOf(id)).findLast((it) => state.order.includes(it));
-  if (!store.paragraphOf(id)) {
-    store.insertParagraphs(before ?? null, [text], [id]);
-  } else {
-    store.setText(id, text);
-    if (text.trim() && !state.order.includes(id)) store.setOrder(state.order.toSpliced(state.order.indexOf(before) + 1, 0, id));
-  }
+function place(id, text, follows) {
+  if (!store.paragraphOf(id)) store.insertParagraphs(null, [text], [id]);
+  else store.setText(id, text);
+  if (!text.trim() || (state.order.includes(id) && store.paragraphOf(id).head)) return;
+  const others = state.order.filter((it) => it !== id);
+  const at = follows === null ? 0 : others.includes(follows) ? others.indexOf(follows) + 1 : others.length;
+  store.setOrder(others.toSpliced(at, 0, id));
 }
 
 addEventListener("online", retry);

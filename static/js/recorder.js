@@ -3,9 +3,12 @@ import { post } from "./api.js";
 import * as disk from "./disk.js";
 import { state } from "./store.js";
 import { claim, ifGone, tab } from "./tabs.js";
+import { fitting } from "./textwork.js";
 
 const EVERY = 1000;
 const BATCH = 200;
+const MOST_BYTES = 500_000; // the server takes a million in one request
+const LAST_BYTES = 50_000; // what may outlive the page: the browser allows 64 KB
 /** Our own recorder is named like the tab, so that the next tab can tell whether we are still here. */
 const recorder = tab;
 
@@ -31,29 +34,36 @@ async function send() {
   timer = 0;
   if (sending || !waiting.length) return;
   sending = true;
-  const batch = waiting.slice(0, BATCH);
+  const batch = fitting(waiting, MOST_BYTES, BATCH);
   try {
     await deliver(recorder, batch);
     waiting.splice(0, batch.length);
     wait = EVERY;
-  } catch (problem) {
-    // A refused batch would be refused for ever: count it as lost rather than block all that follows.
-    if (problem.status >= 400 && problem.status < 500 && ![401, 403, 408, 429].includes(problem.status)) {
-      console.error("The log refused a batch of events.", problem.body);
-      waiting.splice(0, batch.length);
-      erase(recorder, batch.at(-1).seq);
-    } else {
-      wait = Math.min(wait * 2, 30000);
-    }
+  } catch {
+    wait = Math.min(wait * 2, 30000);
   } finally {
     sending = false;
     arm();
   }
 }
 
-// An answer means that the whole batch is stored; a hole that a refused batch left before it stays a hole.
+/**
+ * An answer means that the whole batch is stored. A refused one is halved until only the event that is refused by
+ * itself is lost, or it would block all that follows; the hole it leaves stays a hole.
+ */
 async function deliver(name, events) {
-  await post("/api/events", { recorder: name, events }, { seconds: 15 });
+  try {
+    await post("/api/events", { recorder: name, events }, { seconds: 15 });
+  } catch (problem) {
+    if (!(problem.status >= 400 && problem.status < 500) || [401, 403, 408, 429].includes(problem.status)) throw problem;
+    if (events.length > 1) {
+      const half = Math.ceil(events.length / 2);
+      await deliver(name, events.slice(0, half));
+      await deliver(name, events.slice(half));
+      return;
+    }
+    console.error("The log refused an event.", problem.body);
+  }
   erase(name, events.at(-1).seq);
 }
 
@@ -72,9 +82,13 @@ export async function start() {
   for (const [name, events] of left) {
     await ifGone(name, async () => {
       try {
-        for (let at = 0; at < events.length; at += BATCH) await deliver(name, events.slice(at, at + BATCH));
-      } catch (problem) {
-        if (problem.status >= 400 && problem.status < 500) erase(name, events.at(-1).seq);
+        for (let rest = events; rest.length;) {
+          const batch = fitting(rest, MOST_BYTES, BATCH);
+          await deliver(name, batch);
+          rest = rest.slice(batch.length);
+        }
+      } catch {
+        // They stay on the disk for the next page.
       }
     });
   }
@@ -84,8 +98,8 @@ addEventListener("online", () => { wait = EVERY; arm(); });
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState !== "hidden") return;
   record("page.hidden");
-  // The page may never come back: hand over what fits into a last request (the browser allows 64 KB).
-  const events = waiting.slice(0, 100);
+  // The page may never come back: hand over what fits into a last request.
+  const events = fitting(waiting, LAST_BYTES, 100);
   post("/api/events", { recorder, events }, { keepalive: true, seconds: 0 })
     .then(() => erase(recorder, events.at(-1).seq))
     .catch(() => {});

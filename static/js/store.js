@@ -143,7 +143,7 @@ export function setText(paragraphId, text) {
   changed("text");
 }
 
-/** New paragraphs after `afterId` (null: at the end); gives their ids. */
+/** New paragraphs after `afterId` (null: at the end, undefined: at the beginning); gives their ids. */
 export function insertParagraphs(afterId, texts, ids = texts.map(uuid)) {
   const at = afterId === null ? state.order.length : state.order.indexOf(afterId) + 1;
   state.order.splice(at, 0, ...ids);

@@ -19,10 +19,28 @@ export function edit(before, after) {
 /** A very large edit as several, each small enough for the log; done one after another they come to the same. */
 export function pieces({ at, removed, inserted }, size = 100_000) {
   const found = [];
-  for (let from = 0; from < removed.length; from += size) found.push({ at, removed: removed.slice(from, from + size), inserted: "" });
-  for (let from = 0; from < inserted.length; from += size) found.push({ at: at + from, removed: "", inserted: inserted.slice(from, from + size) });
   if (removed.length <= size && inserted.length <= size) return [{ at, removed, inserted }];
+  const cut = (text, from) => Math.min(text.length, from + size - (isHighSurrogate(text, from + size - 1) ? 1 : 0));
+  for (let from = 0, to; from < removed.length; from = to) {
+    to = cut(removed, from);
+    found.push({ at, removed: removed.slice(from, to), inserted: "" });
+  }
+  for (let from = 0, to; from < inserted.length; from = to) {
+    to = cut(inserted, from);
+    found.push({ at: at + from, removed: "", inserted: inserted.slice(from, to) });
+  }
   return found;
+}
+
+/** What a value takes in a request. */
+export const bytes = (value) => new TextEncoder().encode(JSON.stringify(value)).length;
+
+/** The first of `items` that one request may carry: so many, and so many bytes, but never none. */
+export function fitting(items, most, count) {
+  let sum = 0;
+  let fits = 0;
+  while (fits < Math.min(items.length, count) && (sum += bytes(items[fits])) <= most) fits += 1;
+  return items.slice(0, Math.max(fits, 1));
 }
 
 const isHighSurrogate = (text, at) => (text.charCodeAt(at) & 0xfc00) === 0xd800;
