@@ -1,15 +1,20 @@
 """What makes an answer unusable, and where a usable one goes."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from app.llm.types import FinishReason
+from app.text.facts import Facts
 from app.writing import candidates
 from app.writing.candidates import Parent
 from app.writing.strategies import load_book
 
+ROOT = Path(__file__).resolve().parents[2]
 TEXT = (
     "Telomeres cap the ends of chromosomes. Each time a cell divides, they shorten by 50 to 200 base pairs. "
     "When telomeres become short, the cell stops dividing."
@@ -109,3 +114,11 @@ def test_a_text_with_template_marks_is_passed_through_as_it_is() -> None:
     odd = Parent("Cells write {prompt} and {term} on the wall. Nobody fills them in.")
     prompt = candidates.ask(BOOK, ANALOGY, odd, "It is like", full=True).prompt
     assert odd.text in prompt.messages[-1].content
+
+
+def test_every_flag_has_words_on_the_page() -> None:
+    words = (ROOT / "static" / "js" / "words.js").read_text("utf-8")
+    told = set(re.findall(r'"([a-z-]+)":', words.split("const FLAGS = {")[1].split("}")[0]))
+    source = "".join(file.read_text("utf-8") for file in (ROOT / "app" / "writing").glob("*.py"))
+    flags = {f"lost-{field.name}" for field in fields(Facts)} | set(re.findall(r'flags\.append\("([a-z-]+)"\)', source))
+    assert {"off-topic", "wrong-way"} < flags <= told

@@ -185,6 +185,8 @@ def test_a_model_without_a_word_ends_in_a_reason(client: TestClient, engine: Scr
     desk = Desk(client)
     told = desk.revise(desk.paragraphs()[0]["head"])
     assert told[-1][1]["problem"]["code"] == "nothing-usable"
+    again = [data["again"] for name, data in told if name == "dropped" and data["index"] == 0]
+    assert again == [True, True, False]
     assert {reason["reason"] for _, reason in log(client, "candidate.dropped")} == {"empty"}
 
 
