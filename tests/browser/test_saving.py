@@ -89,7 +89,9 @@ def test_saving_goes_on_without_the_browsers_storage(scripted: Server, editor: E
     page = editor(scripted)
     saved(page)
     page.evaluate(
-        """() => { IDBDatabase.prototype.transaction = () => { throw new DOMException("lost", "InvalidStateError"); }; }"""
+        """() => {
+          IDBDatabase.prototype.transaction = () => { throw new DOMException("lost", "InvalidStateError"); };
+        }"""
     )
     type_into(page, 1, " Stored nowhere here.")
     saved(page)
@@ -178,8 +180,8 @@ def test_large_edits_are_cut_between_characters(scripted: Server, editor: Editor
         """async () => {
           const { pieces, fitting } = await import("/static/js/textwork.js");
           const cut = pieces({ at: 7, removed: "", inserted: "a" + "😀".repeat(5) }, 4);
-          const counts = [fitting(["aaaa", "b", "c"], 10, 5), fitting(["a".repeat(99), "b"], 10, 5), fitting("abc".split(""), 99, 2)];
-          return [cut, counts.map((it) => it.length)];
+          const asked = [[["aaaa", "b", "c"], 10, 5], [["a".repeat(99), "b"], 10, 5], [["a", "b", "c"], 99, 2]];
+          return [cut, asked.map((it) => fitting(...it).length)];
         }"""
     )
     assert "".join(piece["inserted"] for piece in pieces) == "a" + "😀" * 5
