@@ -63,6 +63,7 @@ def save(draft_id: PathId, body: v.Save, unit: Work) -> Response:
 
 @router.post("/imports")
 def import_file(file: Annotated[UploadFile, File()], _writer: WriterId) -> v.Imported:
+    """Nothing is stored, so the same file twice gives the same answer: there is no Idempotency-Key to send."""
     name = PurePath((file.filename or "").replace("\\", "/"))
     try:
         text = documents.read(name.name, file.file.read())
