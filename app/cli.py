@@ -71,6 +71,8 @@ def _listen(settings: Settings) -> socket.socket:
     import socket
 
     try:
+        # create_server tells an unknown name by a number that nothing explains.
+        socket.getaddrinfo(settings.host, settings.port)
         return socket.create_server(
             (settings.host, settings.port),
             family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 import app.writing.invariants  # noqa: F401  (adds its rules to the check)
 from app.db.check import check
-from tests.writing.desk import ok, Desk, refused
+from tests.writing.desk import Desk, ok, refused
 
 
 def new(text: str, **more: Any) -> dict[str, Any]:
