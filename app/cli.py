@@ -53,14 +53,12 @@ def serve() -> None:
 
     from app.main import create_app
 
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    typer.echo(f"SpatialBalancing is at http://{shown}:{port} (Ctrl+C stops it).")
+    typer.echo(f"SpatialBalancing is at {_address(*listener.getsockname()[:2])} (Ctrl+C stops it).")
     config = uvicorn.Config(
         create_app(settings),
         log_level="warning",
         access_log=False,
-        # Long enough for a save under way; streams are told to end.
+        # Long enough for a save under way; a stream still open then is cut off, and its generation is cancelled.
         timeout_graceful_shutdown=5,
     )
     uvicorn.Server(config).run(sockets=[listener])
@@ -68,19 +66,33 @@ def serve() -> None:
 
 def _listen(settings: Settings) -> socket.socket:
     """Before anything is loaded: a taken port should be known at once."""
+    import errno
     import os
     import socket
 
     try:
+        # create_server tells an unknown name by a number that nothing explains.
+        socket.getaddrinfo(settings.host, settings.port)
         return socket.create_server(
             (settings.host, settings.port),
             family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
         )
+    except socket.gaierror as error:
+        _fail(f"HOST={settings.host} is no address that is known here: {error.strerror}. {_HOSTS}")
     except OSError as error:
-        _fail(
-            f"{settings.host}:{settings.port} can't be served at: {os.strerror(error.errno or 0)}. "
-            f"Choose another port: PORT={settings.port + 1} make run"
-        )
+        reason = os.strerror(error.errno or 0)
+        mend = _HOSTS if error.errno == errno.EADDRNOTAVAIL else "Choose another port, or a free one: PORT=0 make run"
+        _fail(f"{settings.host}:{settings.port} can't be served at: {reason}. {mend}")
+
+
+_HOSTS = "Use 127.0.0.1 for this computer alone, 0.0.0.0 to let others in."
+
+
+def _address(host: str, port: int) -> str:
+    """Where a browser finds it: the address that stands for all of them can't be opened everywhere."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104
+        return f"http://localhost:{port}, and at port {port} of this machine's other addresses"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 @database.command("upgrade")
@@ -109,11 +121,13 @@ def db_check() -> None:
 @database.command("backup")
 def db_backup(path: Annotated[Path, typer.Argument(metavar="PATH", help="A file that isn't there yet.")]) -> None:
     """Write a checked copy of the database to PATH; the server may go on running."""
-    from app.db.backup import BackupError, backup
+    from app.db.backup import BackupError, WrongPath, backup
 
     try:
         with _database(_settings()) as db:
             backup(db, path)
+    except WrongPath as error:
+        raise typer.BadParameter(str(error), param_hint="PATH") from error
     except BackupError as error:
         _fail(str(error))
     typer.echo(f"Backed up to {path}.")
@@ -122,13 +136,15 @@ def db_backup(path: Annotated[Path, typer.Argument(metavar="PATH", help="A file 
 @database.command("restore")
 def db_restore(path: Annotated[Path, typer.Argument(metavar="PATH", help="A file that `db backup` wrote.")]) -> None:
     """Put the database back to what PATH holds; what it replaces is kept. Stop the server first."""
-    from app.db.backup import BackupError, restore
+    from app.db.backup import BackupError, WrongPath, restore
 
     settings = _settings()
     try:
         with _database(settings) as db:
             before = restore(db, path, settings.data_dir)
             _upgrade(db)
+    except WrongPath as error:
+        raise typer.BadParameter(str(error), param_hint="PATH") from error
     except BackupError as error:
         _fail(str(error))
     typer.echo(f"Restored from {path}." + (f" What was there before is in {before}." if before else ""))
@@ -144,12 +160,16 @@ def session_export(
     if bool(draft) == everything:
         raise typer.BadParameter("Name one DRAFT by its id, or say --all for all of them.")
 
-    from app.writing.export import ExportError, export
+    from app.writing.export import ExportError, UnknownDraft, WrongPath, export
 
     try:
         with _database(_settings()) as db:
             _upgrade(db)
             counts = export(db, out, draft or None)
+    except UnknownDraft as error:
+        raise typer.BadParameter(str(error), param_hint="DRAFT") from error
+    except WrongPath as error:
+        raise typer.BadParameter(str(error), param_hint="--out") from error
     except ExportError as error:
         _fail(str(error))
     typer.echo(f"{counts['events.csv']} events and {counts['versions.csv']} versions are in {out}.")
@@ -170,26 +190,27 @@ def revise(
     from app.llm.types import EngineError
 
     settings = _settings()
-    chosen = _label(label, prompt)
+    chosen = _label(label, prompt, strategy, full=settings.full_plans)
     text = _read(file)
     try:
         result = revised(
             _reviser(settings), chosen, text,
             n=candidates or settings.candidates, seed=seed, strategy=strategy, own=prompt,
         )  # fmt: skip
-    except KeyError as error:
-        raise typer.BadParameter(str(error.args[0]), param_hint="--strategy") from error
     except Unplaceable as error:
         raise typer.BadParameter(str(error), param_hint="FILE") from error
     except EngineError as error:
         _fail(f"{error.what} {error.mend}")
+    if not result["versions"]:
+        _fail("The model wrote nothing usable. Try another --seed or --strategy, or a larger model (SPATIAL_MODEL).")
     if as_json:
         typer.echo(json.dumps(result, ensure_ascii=False, indent=2))
     else:
         _show(result)
 
 
-def _label(name: str, prompt: str) -> Label:
+def _label(name: str, prompt: str, strategy: str | None, *, full: bool) -> Label:
+    """The label, after a look at whether it takes that prompt and has that strategy."""
     from app.writing.strategies import load_book
 
     try:
@@ -204,6 +225,10 @@ def _label(name: str, prompt: str) -> Label:
             else f"“{label.name}” takes no instruction of your own. Leave --prompt out, or use the label own-prompt.",
             param_hint="--prompt",
         )
+    try:
+        label.usable(strategy, full=full)
+    except KeyError as error:
+        raise typer.BadParameter(str(error.args[0]), param_hint="--strategy") from error
     return label
 
 
@@ -266,7 +291,7 @@ def revised(
                 }
             case Finished():
                 order = event.order
-                if not event.moved:
+                if order and not event.moved:
                     typer.echo("None moved the way the label aims; these are the best there are.", err=True)
     return {"parent": _placed(origin), "versions": [landed[index] for index in order]}
 
@@ -297,9 +322,9 @@ def _settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        fields = {str(found["loc"][0]).upper(): found["msg"] for found in error.errors()}
-        names = {name if name in ("HOST", "PORT") else f"SPATIAL_{name}": why for name, why in fields.items()}
-        wrong = " ".join(f"{name} can't be right: {why}." for name, why in names.items())
+        fields = {str(found["loc"][0]).upper().removeprefix("SPATIAL_"): found["msg"] for found in error.errors()}
+        either = {"HOST": "HOST (or SPATIAL_HOST)", "PORT": "PORT (or SPATIAL_PORT)"}
+        wrong = " ".join(f"{either.get(x, f'SPATIAL_{x}')} can't be right: {why}." for x, why in fields.items())
         _fail(f"{wrong} docs/settings.md says what each setting takes.", 2)
     except SettingsError as error:
         _fail(f"{error}. docs/settings.md says what each setting takes.", 2)
@@ -307,7 +332,7 @@ def _settings() -> Settings:
 
 @contextmanager
 def _database(settings: Settings) -> Iterator[Database]:
-    from sqlalchemy.exc import ArgumentError
+    from sqlalchemy.exc import ArgumentError, DBAPIError
 
     from app.db.engine import Database
 
@@ -319,21 +344,19 @@ def _database(settings: Settings) -> Iterator[Database]:
         _fail(f"{settings.data_dir} can't be used: {error.strerror or error}. Set SPATIAL_DATA_DIR to another folder.")
     try:
         yield db
+    except DBAPIError as error:
+        _fail(f"The database at {db.url.render_as_string()} can't be used: {str(error.orig).strip()}")
     finally:
         db.close()
 
 
 def _upgrade(db: Database) -> None:
-    from sqlalchemy.exc import DBAPIError
-
     from app.db import schema
 
     try:
         schema.upgrade(db)
     except schema.NewerSchema as error:
         _fail(str(error))
-    except DBAPIError as error:
-        _fail(f"The database at {db.url.render_as_string()} can't be used: {str(error.orig).strip()}")
 
 
 def _fail(message: str, status: int = 1) -> NoReturn:

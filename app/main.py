@@ -83,4 +83,4 @@ async def _tidy(db: Database, studio: Studio) -> None:
         try:
             await run_in_threadpool(once)
         except Exception as error:  # the database is away; the next round may find it back
-            log.warning("tidying failed", error=str(error)[:300])
+            log.warning("tidying failed", error=logs.told(error))

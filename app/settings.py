@@ -1,4 +1,4 @@
-"""The only reader of the environment. Every name is prefixed SPATIAL_, except HOST and PORT."""
+"""The only reader of the environment. Every name is prefixed SPATIAL_; HOST and PORT do without, too."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SPATIAL_", extra="ignore", frozen=True)
 
-    host: str = Field("127.0.0.1", validation_alias=AliasChoices("HOST", "SPATIAL_HOST"))
-    port: int = Field(8000, ge=0, le=65535, validation_alias=AliasChoices("PORT", "SPATIAL_PORT"))
+    host: str = Field("127.0.0.1", validation_alias=AliasChoices("SPATIAL_HOST", "HOST"))
+    port: int = Field(8000, ge=0, le=65535, validation_alias=AliasChoices("SPATIAL_PORT", "PORT"))
     data_dir: Path = PROJECT_ROOT / "data"
     database_url: str | None = None
     """SQLAlchemy URL; without one, SQLite in the data directory."""
@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     """`default`, a Hugging Face id or a local folder."""
     llm_url: str | None = None
     """Base URL of an OpenAI-compatible server, e.g. http://127.0.0.1:8001/v1; then `model` is the served name."""
-    llm_key: str | None = None
+    llm_key: str | None = Field(None, repr=False)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
 

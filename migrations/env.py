@@ -12,7 +12,9 @@ from app.settings import Settings
 
 database: Database = context.config.attributes.get("database") or Database(Settings().db_url)
 
-with database.engine.connect() as connection:
+# Two servers starting at once upgrade one after the other: SQLite by the write lock, taken before the schema's version
+# is read; PostgreSQL by a lock of its own.
+with database.engine.execution_options(begin="BEGIN IMMEDIATE").connect() as connection:
     if database.sqlite:
         # Changing a table means making it anew on SQLite; with foreign keys on, dropping the old one would
         # delete what points at it. The pragma works outside a transaction only.
@@ -27,7 +29,6 @@ with database.engine.connect() as connection:
     )
     with context.begin_transaction():
         if not database.sqlite:
-            # Two servers starting at once upgrade one after the other.
             connection.execute(text("SELECT pg_advisory_xact_lock(7270)"))
         context.run_migrations()
     connection.commit()

@@ -16,11 +16,11 @@ import pytest
 from sqlalchemy import create_engine, text
 from typer.testing import CliRunner
 
-from app.cli import main, revised
-from app.settings import PROJECT_ROOT
+from app.cli import _address, main, revised
+from app.settings import PROJECT_ROOT, Settings
 from app.writing.revise import Reviser
 from app.writing.strategies import load_book
-from tests.scripted import ScriptedEngine, ScriptedMeaning, ScriptedScorer
+from tests.scripted import Fault, ScriptedEngine, ScriptedMeaning, ScriptedScorer
 
 PARAGRAPH = (
     "Tardigrades are animals of about 0.5 mm. Dried out, they survive temperatures near −200 °C for days. "
@@ -81,6 +81,11 @@ def test_help_is_instant_because_nothing_heavy_is_loaded():
         (["session", "export", "some-id", "--all", "--out", "{folder}/x"], "--all"),
         (["db", "backup"], "PATH"),
         (["db", "restore"], "PATH"),
+        (["db", "restore", "{folder}/nothing"], "no file"),
+        (["db", "backup", "{paragraph}"], "already there"),
+        (["session", "export", "nobody", "--out", "{folder}/x"], "address"),
+        (["session", "export", "--all", "--out", "{paragraph}"], "already there"),
+        (["revise", "--label", "Use an Analogy", "--strategy", "hook", "{paragraph}"], "everyday"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -119,6 +124,45 @@ def test_a_database_that_is_not_there_is_told_without_its_password(env):
     assert "geheim" not in done.output
 
 
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_a_backup_or_restore_without_its_database_is_told(command, env, paragraph, tmp_path, monkeypatch):
+    monkeypatch.setattr("app.db.backup._check", lambda *_: None)
+    url = "postgresql://writer:geheim@127.0.0.1:1/drafts"
+    path = paragraph if command == "restore" else tmp_path / "new"
+    done = run("db", command, path, env={**env, "SPATIAL_DATABASE_URL": url})
+    assert (done.exit_code, isinstance(done.exception, SystemExit)) == (1, True)
+    assert "127.0.0.1" in done.stderr
+    assert "geheim" not in done.output
+
+
+def test_the_prefixed_address_goes_before_the_bare_one(monkeypatch):
+    for name, value in (("HOST", "10.0.0.1"), ("SPATIAL_HOST", "127.0.0.2"), ("PORT", "1"), ("SPATIAL_PORT", "2")):
+        monkeypatch.setenv(name, value)
+    assert (Settings().host, Settings().port) == ("127.0.0.2", 2)
+
+
+def test_a_host_that_is_not_known_is_told_in_words(env):
+    done = run("serve", env={**env, "HOST": "nowhere.invalid"})
+    assert done.exit_code == 1
+    assert "nowhere.invalid" in done.stderr
+    assert "Unknown error" not in done.stderr
+    assert "PORT" not in done.stderr
+
+
+def test_the_address_that_is_told_can_be_opened():
+    assert _address("0.0.0.0", 80).startswith("http://localhost:80")
+    assert _address("::1", 80) == "http://[::1]:80"
+
+
+def test_nothing_usable_is_told_and_exits_1(env, paragraph, monkeypatch):
+    reviser = Reviser(ScriptedEngine(fault=Fault("empty")), ScriptedScorer(), ScriptedMeaning())
+    monkeypatch.setattr("app.cli._reviser", lambda _: reviser)
+    done = run("revise", "--label", "Use an Analogy", "--json", paragraph, env=env)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "nothing usable" in done.stderr
+    assert "best there are" not in done.stderr
+
+
 def test_a_taken_port_is_told_at_once(env):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = run("serve", env={**env, "PORT": str(taken.getsockname()[1])})
@@ -137,7 +181,7 @@ def test_the_database_is_made_checked_backed_up_and_restored(db_url, env, tmp_pa
     backup = tmp_path / "backup"
     assert run("db", "backup", backup, env=env).exit_code == 0
     again = run("db", "backup", backup, env=env)
-    assert (again.exit_code, "already there" in again.stderr) == (1, True)
+    assert (again.exit_code, "already there" in again.stderr) == (2, True)
     engine = create_engine(db_url)
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM alembic_version"))
@@ -150,7 +194,7 @@ def test_the_database_is_made_checked_backed_up_and_restored(db_url, env, tmp_pa
 
 def test_an_export_of_no_draft_says_where_ids_are(env, tmp_path):
     done = run("session", "export", "nobody", "--out", tmp_path / "out", env=env)
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "address" in done.stderr
     assert not (tmp_path / "out").exists()
     done = run("session", "export", "--all", "--out", tmp_path / "out", env=env)

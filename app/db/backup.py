@@ -28,13 +28,17 @@ class BackupError(Exception):
     """The message is a sentence for the person at the command line."""
 
 
+class WrongPath(BackupError):
+    """The file can't be the one that was meant."""
+
+
 def backup(db: Database, path: Path) -> None:
     """Write a checked copy to `path`, which comes to be whole or not at all; an existing file is never replaced.
 
     Raises BackupError.
     """
     if path.exists():
-        raise BackupError(f"{path} is already there. Name a file that isn't.")
+        raise WrongPath(f"{path} is already there. Name a file that isn't.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".backup-", dir=path.parent) as folder:
@@ -55,9 +59,9 @@ def restore(db: Database, path: Path, keep: Path) -> Path | None:
     """Put the database back to what `path` holds. What it replaces is first backed up into the folder `keep`; the
     file's name comes back, or None where there was nothing. Raises BackupError, and then nothing has changed."""
     if not path.is_file():
-        raise BackupError(f"There is no file {path}.")
+        raise WrongPath(f"There is no file {path}.")
     if db.sqlite and _sqlite_file(db).exists() and path.samefile(_sqlite_file(db)):
-        raise BackupError(f"{path} is the database itself. Name a backup.")
+        raise WrongPath(f"{path} is the database itself. Name a backup.")
     _check(db, path)
     before = _snapshot(db, keep)
     if db.sqlite:

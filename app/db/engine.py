@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
+
+log = structlog.get_logger()
 
 BUSY_SECONDS = 15
 """How long a writer waits for another's write lock on SQLite before it gives up."""
@@ -20,6 +25,7 @@ class Database:
 
     SQLite: write-ahead log, foreign keys on, every commit synced to disk; writers take the lock as they begin
     (`BEGIN IMMEDIATE`), because a reader that turns writer half-way is refused when another was quicker.
+    Errors name no parameter: those of a version are a draft's text.
     """
 
     def __init__(self, url: str) -> None:
@@ -31,7 +37,9 @@ class Database:
             self._reader: Engine = self.engine
         else:
             self.url = self.url.set(drivername="postgresql+psycopg")
-            self.engine = create_engine(self.url, pool_pre_ping=True, pool_size=10, max_overflow=10)
+            self.engine = create_engine(
+                self.url, pool_pre_ping=True, pool_size=10, max_overflow=10, hide_parameters=True
+            )
             self._writer = self.engine
             self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ")
 
@@ -51,6 +59,15 @@ class Database:
         with Session(self._reader, expire_on_commit=False) as session:
             yield session
 
+    def try_write(self, work: Callable[[Session], object]) -> None:
+        """Do what may be left undone, and leave it undone where nothing can be written (a full disk, a lost database):
+        who only reads is answered all the same. What else `work` raises goes on."""
+        try:
+            with self.write() as session:
+                work(session)
+        except (DBAPIError, PoolTimeout) as error:
+            log.warning("left undone", work=getattr(work, "__qualname__", ""), error=type(error).__name__)
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -58,7 +75,9 @@ class Database:
 def _sqlite(url: str, path: Path | None) -> Engine:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=10, max_overflow=30)
+    engine = create_engine(
+        url, connect_args={"timeout": BUSY_SECONDS}, pool_size=10, max_overflow=30, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def _connect(connection: sqlite3.Connection, _record: Any) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.web.logs import told
 from app.web.templates import page
 
 log = structlog.get_logger()
@@ -132,7 +133,7 @@ def install(app: FastAPI) -> None:
         problem = storage_problem(error)
         if problem is None:
             raise error
-        log.warning("storage refused", path=request.url.path, code=problem.code, error=str(error)[:300])
+        log.warning("storage refused", path=request.url.path, code=problem.code, error=told(error))
         return answer(request, problem)
 
     for kind in (DBAPIError, PoolTimeout, OSError):

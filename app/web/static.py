@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,11 @@ def files() -> Any:
     return VersionedFiles(directory=FOLDER)
 
 
+def plotly_version() -> str:
+    """For the script's address."""
+    return version("plotly")
+
+
 @cache
 def _plotly() -> tuple[bytes, bytes, str]:
     """The script, the same gzipped, its ETag. Read without importing plotly, which takes a second."""
@@ -59,7 +65,8 @@ def _plotly() -> tuple[bytes, bytes, str]:
 @router.get("/vendor/plotly.min.js")
 def plotly(request: Request) -> Response:
     script, zipped, tag = _plotly()
-    headers = {"ETag": tag, "Cache-Control": FOREVER, "Vary": "Accept-Encoding"}
+    kept = request.query_params.get("v") == plotly_version()
+    headers = {"ETag": tag, "Cache-Control": FOREVER if kept else "no-cache", "Vary": "Accept-Encoding"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     if "gzip" in request.headers.get("accept-encoding", ""):

@@ -69,6 +69,14 @@ class ExportError(Exception):
     """The message is a sentence for the person at the command line."""
 
 
+class WrongPath(ExportError):
+    """Something is there already."""
+
+
+class UnknownDraft(ExportError):
+    """There is no draft with that id."""
+
+
 def export(db: Database, path: Path, draft_id: str | None = None) -> dict[str, int]:
     """Write events.jsonl, events.csv, versions.csv, codebook.md and manifest.json into the new folder `path`, or into
     the zip file of that name when it ends in .zip; of one draft, or of all.
@@ -77,7 +85,7 @@ def export(db: Database, path: Path, draft_id: str | None = None) -> dict[str, i
     not grow with the log. Raises ExportError.
     """
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
-        raise ExportError(f"{path} is already there. Name a file or a folder that isn't.")
+        raise WrongPath(f"{path} is already there. Name a file or a folder that isn't.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as scratch:
@@ -94,7 +102,7 @@ def export(db: Database, path: Path, draft_id: str | None = None) -> dict[str, i
 def _write(db: Database, folder: Path, draft_id: str | None) -> dict[str, int]:
     with db.read() as session:
         if draft_id is not None and session.get(Draft, draft_id) is None:
-            raise ExportError(f"There is no draft {draft_id}. Its id stands in the editor's address.")
+            raise UnknownDraft(f"There is no draft {draft_id}. Its id stands in the editor's address.")
         counts = {
             "events.jsonl": _jsonl(folder / "events.jsonl", _events(session, draft_id)),
             "events.csv": _csv(folder / "events.csv", EVENT_COLUMNS, _events(session, draft_id)),

@@ -7,6 +7,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from app.web import security
 from app.web.errors import not_found
+from app.web.static import plotly_version
 from app.web.templates import page
 from app.writing import service, store
 from app.writing import views as v
@@ -47,4 +48,4 @@ def editor(request: Request, draft_id: PathId, database: Db) -> Response:
     with database.read() as session:
         store.draft(session, writer_id, draft_id)
     headers = {"Content-Security-Policy": security.EDITOR_POLICY}
-    return page(request, "editor.html", {"draft_id": draft_id}, headers=headers)
+    return page(request, "editor.html", {"draft_id": draft_id, "plotly_version": plotly_version()}, headers=headers)

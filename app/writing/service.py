@@ -28,6 +28,8 @@ from app.writing.models import Draft, LoggedEvent, Paragraph, Version, Writer
 SAMPLE = Path(__file__).with_name("sample.md")
 UNTITLED = "Untitled draft"
 SEEN_EVERY = timedelta(hours=1)
+FEW = 100
+"""Versions up to which they are asked for by name; beyond, the whole draft is read."""
 
 
 # ── writers ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -47,10 +49,12 @@ def find_writer(database: Database, token: str | None) -> str | None:
         return None
     with database.read() as session:
         writer = store.writer_by_hash(session, security.token_hash(token))
-    if writer is not None and now() - writer.seen_at > SEEN_EVERY:
-        with database.write() as session:
-            session.get_one(Writer, writer.id).seen_at = now()
-    return writer.id if writer else None
+    if writer is None:
+        return None
+    writer_id = writer.id
+    if now() - writer.seen_at > SEEN_EVERY:
+        database.try_write(lambda session: store.seen(session, writer_id))
+    return writer_id
 
 
 # ── drafts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -103,9 +107,12 @@ def steps_view(session: Session, draft_id: str) -> v.StepsView:
 
 
 def version_views(session: Session, draft_id: str, versions: Iterable[Version]) -> list[v.VersionView]:
+    """A few cost what their paragraphs hold, not what the draft does."""
     wanted = list(versions)
-    only = Version.id == wanted[0].id if len(wanted) == 1 else Version.draft_id == draft_id
-    parents, folded = store.parents(session, only), store.folded(session, draft_id)
+    few = len(wanted) <= FEW
+    only = Version.id.in_([x.id for x in wanted]) if few else Version.draft_id == draft_id
+    parents = store.parents(session, only)
+    folded = store.folded(session, draft_id, {x.paragraph_id for x in wanted} if few else None)
     return [v.VersionView.of(x, parents.get(x.id, []), folded=x.id in folded) for x in wanted]
 
 
@@ -138,16 +145,19 @@ def delete(session: Session, writer_id: str, draft_id: str) -> None:
     note(session, writer_id, draft.id, events.DraftDeleted())
 
 
-def as_markdown(session: Session, writer_id: str, draft_id: str) -> tuple[str, str]:
-    """Title and text of the draft as it stands; noted in the log."""
-    draft = store.hold(session, writer_id, draft_id)
+def as_markdown(session: Session, writer_id: str, draft_id: str) -> tuple[Draft, str]:
+    """The draft, and its text as it stands."""
+    draft = store.draft(session, writer_id, draft_id)
     heads = [
         session.get_one(Version, p.head_version_id).text
         for p in store.paragraphs(session, draft_id)
         if not p.removed and p.head_version_id
     ]
-    note(session, writer_id, draft_id, events.DraftExported(number=draft.number))
-    return draft.title, "\n\n".join([f"# {draft.title}", *heads]) + "\n"
+    return draft, "\n\n".join([f"# {draft.title}", *heads]) + "\n"
+
+
+def note_export(session: Session, draft: Draft) -> None:
+    note(session, draft.writer_id, draft.id, events.DraftExported(number=draft.number))
 
 
 # ── typing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -195,7 +205,7 @@ def save(session: Session, writer_id: str, draft_id: str, wanted: v.Save) -> v.C
     shown = [*made, *(session.get_one(Version, i) for i in sorted(changed) if i not in {x.id for x in made})]
     return v.Changed(
         number=draft.number,
-        versions=version_views(session, draft_id, shown) if shown else [],
+        versions=version_views(session, draft_id, shown),
         paragraphs=[v.ParagraphView.of(known[i]) for i in known if i in touched],
     )
 
@@ -319,19 +329,27 @@ def place(
     session: Session, writer_id: str, draft_id: str, placements: dict[str, Placement], problems: list[v.Unplaced]
 ) -> v.Placed:
     """Keep what was measured (by version), and put those paragraphs on the canvas."""
-    draft = store.hold(session, writer_id, draft_id)
-    versions = keep_placements(session, draft, placements)
+    placed = keep_scores(session, writer_id, draft_id, placements, problems)
     changed = []
-    for paragraph_id in dict.fromkeys(x.paragraph_id for x in versions):
+    for paragraph_id in dict.fromkeys(x.paragraph_id for x in placed.versions):
         paragraph = session.get_one(Paragraph, paragraph_id)
         if not paragraph.on_canvas:
             paragraph.on_canvas = True
             note(session, writer_id, draft_id, events.ParagraphPlaced(paragraph_id=paragraph_id))
         changed.append(v.ParagraphView.of(paragraph))
+    return placed.model_copy(update={"paragraphs": changed})
+
+
+def keep_scores(
+    session: Session, writer_id: str, draft_id: str, placements: dict[str, Placement], problems: list[v.Unplaced]
+) -> v.Placed:
+    """Keep what was measured (by version). What was taken off the canvas meanwhile stays off."""
+    draft = store.hold(session, writer_id, draft_id)
+    versions = keep_placements(session, draft, placements)
     return v.Placed(
         number=draft.number,
-        versions=version_views(session, draft_id, versions) if versions else [],
-        paragraphs=changed,
+        versions=version_views(session, draft_id, versions),
+        paragraphs=[],
         problems=problems,
     )
 
@@ -427,7 +445,7 @@ def edit_by_hand(session: Session, writer_id: str, version_id: str, text: str) -
 
 def detail(session: Session, writer_id: str, version_id: str) -> v.Detail:
     version = store.version(session, writer_id, version_id)
-    view = version_views(session, version.draft_id, [version])[0]
+    view = version_views(session, version.draft_id, [version])[0].model_copy(update={"text": version.text})
     parents = [session.get_one(Version, parent) for parent in view.parents]
     change = facts.compare(parents[0].text if parents else version.text, version.text)
     return v.Detail(

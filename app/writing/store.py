@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, select, update
@@ -109,14 +109,18 @@ def parents(session: Session, where: ColumnElement[bool]) -> dict[str, list[str]
     return found
 
 
-def folded(session: Session, draft_id: str) -> set[str]:
+def folded(session: Session, draft_id: str, paragraph_ids: Collection[str] | None = None) -> set[str]:
     """Versions that are only a stage of typing: the writer's own, neither chosen nor refused, with one successor
-    that is typing as well, and nothing else hanging from them."""
+    that is typing as well, and nothing else hanging from them. Of the whole draft, or of some paragraphs."""
     child = aliased(Version)
+    own = Version.draft_id == draft_id
+    if paragraph_ids is not None:
+        own &= Version.paragraph_id.in_(paragraph_ids)
     children = (
         select(VersionParent.parent_id, func.count(), func.min(child.operation), func.max(child.operation))
         .join(child, child.id == VersionParent.version_id)
-        .where(child.draft_id == draft_id)
+        .join(Version, Version.id == VersionParent.parent_id)
+        .where(own)
         .group_by(VersionParent.parent_id)
     )
     only_typed_on = {
@@ -124,9 +128,7 @@ def folded(session: Session, draft_id: str) -> set[str]:
     }
     heads = select(Paragraph.head_version_id).where(Paragraph.draft_id == draft_id)
     asked = select(Generation.parent_version_id).where(Generation.draft_id == draft_id)
-    typed = select(Version.id).where(
-        Version.draft_id == draft_id, Version.operation == "manual", Version.status == "written"
-    )
+    typed = select(Version.id).where(own, Version.operation == "manual", Version.status == "written")
     return (only_typed_on & set(session.scalars(typed))) - set(session.scalars(heads)) - set(session.scalars(asked))
 
 
@@ -247,6 +249,10 @@ def add_version(session: Session, held: Draft, values: Version, parent_ids: Sequ
     )
     session.flush()
     return values
+
+
+def seen(session: Session, writer_id: str) -> None:
+    session.execute(update(Writer).where(Writer.id == writer_id).values(seen_at=now()))
 
 
 def set_placement(version: Version, placement: Placement) -> None:

@@ -49,6 +49,18 @@ class Label(_Frozen):
     hint: str
     strategies: tuple[Strategy, ...]
 
+    def usable(self, wanted: str | None, *, full: bool) -> list[Strategy]:
+        """Those a model can carry out, `full` if it may rewrite a paragraph; or the one that is `wanted`, by id or by
+        name in any case. Raises KeyError with those there are."""
+        usable = [s for s in self.strategies if full or s.small]
+        if wanted is None:
+            return usable
+        named = [s for s in usable if wanted.casefold() in (s.id, s.name.casefold())]
+        if not named:
+            known = ", ".join(f"“{s.name}”" for s in usable)
+            raise KeyError(f"“{self.name}” has no strategy “{wanted}” for this model. It has {known}.")
+        return named
+
 
 class Book(_Frozen):
     """The whole file."""
@@ -86,7 +98,3 @@ class Book(_Frozen):
 def load_book(path: Path = DEFAULT) -> Book:
     """Raises pydantic.ValidationError or yaml.YAMLError, each naming the place."""
     return Book.model_validate(yaml.safe_load(path.read_text("utf-8")))
-
-
-def load_labels(path: Path = DEFAULT) -> tuple[Label, ...]:
-    return load_book(path).labels

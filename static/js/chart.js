@@ -16,7 +16,7 @@ let plotly = null;
 /** Load the library; resolves to whether it is there. */
 export function load() {
   return new Promise((resolve) => {
-    const script = el("script", { src: "/vendor/plotly.min.js" });
+    const script = el("script", { src: `/vendor/plotly.min.js?v=${document.body.dataset.plotly}` });
     script.onload = () => { plotly = window.Plotly; resolve(true); };
     script.onerror = () => resolve(false);
     document.head.append(script);

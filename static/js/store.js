@@ -109,7 +109,11 @@ export function openDraft(draft) {
 }
 
 export function keepVersions(versions = []) {
-  for (const version of versions) state.versions.set(version.id, version);
+  for (const version of versions) {
+    // A stage of typing comes without its text: what this page has of it stays.
+    const text = version.folded ? versionOf(version.id)?.text ?? "" : version.text;
+    state.versions.set(version.id, { ...version, text });
+  }
   if (versions.length) changed("versions");
 }
 

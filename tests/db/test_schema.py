@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +13,7 @@ import app.main  # noqa: F401  (knows every table)
 from app.db import schema
 from app.db.base import Base
 from app.db.engine import Database
+from app.settings import PROJECT_ROOT
 
 
 @pytest.fixture
@@ -59,3 +62,24 @@ def test_a_later_releases_database_is_not_touched(database: Database) -> None:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(schema.NewerSchema, match="9999"):
         schema.upgrade(database)
+
+
+def test_two_servers_starting_at_once_upgrade_one_after_the_other(db_url: str) -> None:
+    code = (
+        "import sys; from app.db import schema; from app.db.engine import Database; import app.main\n"
+        "db = Database(sys.argv[1]); print(flush=True); sys.stdin.readline(); schema.upgrade(db)"
+    )
+    command = [sys.executable, "-c", code, db_url]
+    pipe = subprocess.PIPE
+    servers = [
+        subprocess.Popen(command, cwd=PROJECT_ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in "ab"
+    ]
+    for server in servers:
+        assert server.stdout
+        server.stdout.readline()
+    for server in servers:
+        assert server.stdin
+        server.stdin.write("\n")
+        server.stdin.flush()
+    said = [server.communicate(timeout=60)[1] for server in servers]
+    assert [server.returncode for server in servers] == [0, 0], said

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import pytest
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from app.settings import Settings
+from app.writing.models import Version
+from tests.conftest import ORIGIN, OWN_PAGE
 from tests.reliability.server import Server
+from tests.scripted import scripted_app
 
 
 def test_tokens_and_keys_are_in_no_log_and_not_in_the_database(tmp_path: Path) -> None:
@@ -46,3 +56,25 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(tmp_path: Path) -
         assert "httponly" in attributes
         assert "samesite=lax" in attributes
         assert "path=/" in attributes
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("of_the_database", [True, False])
+def test_a_fault_is_logged_without_what_the_writer_wrote(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    terminal: bool, of_the_database: bool,
+) -> None:  # fmt: skip
+    def fall_over(session: Session, _draft: object, version: Version, *_: object, **__: object) -> None:
+        text = version.text
+        if of_the_database:  # PostgreSQL quotes the whole row it refused
+            session.execute(update(Version).values(status=None, text=text))
+        raise RuntimeError(f"fell over\n{text}")
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    with TestClient(scripted_app(settings), ORIGIN, headers=OWN_PAGE, raise_server_exceptions=False) as client:
+        client.get("/")
+        monkeypatch.setattr("app.writing.service.note_version", fall_over)
+        assert client.post("/api/drafts", json={"text": "Only for my own eyes."}).status_code == 500
+    logged = capsys.readouterr().err
+    assert "fall_over" in logged, "the frames are there"
+    assert "only for my own eyes" not in logged.lower()

@@ -12,7 +12,7 @@ SCRIPT = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 
 def test_plotly_comes_out_of_its_package_compressed_and_is_kept_for_ever(client):
-    answer = client.get("/vendor/plotly.min.js", headers={"Accept-Encoding": "gzip, br"})
+    answer = client.get(f"/vendor/plotly.min.js?v={plotly.__version__}", headers={"Accept-Encoding": "gzip, br"})
     assert answer.headers["Content-Encoding"] == "gzip"
     assert answer.headers["Content-Type"].startswith("text/javascript")
     assert answer.headers["Vary"] == "Accept-Encoding"
@@ -31,6 +31,12 @@ def test_plotly_is_not_sent_again_to_who_has_it(client):
     tag = client.get("/vendor/plotly.min.js").headers["ETag"]
     again = client.get("/vendor/plotly.min.js", headers={"If-None-Match": tag})
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_another_release_of_plotly_is_not_hidden_by_the_one_that_was_kept(client):
+    for address in ("/vendor/plotly.min.js", "/vendor/plotly.min.js?v=0"):
+        assert client.get(address).headers["Cache-Control"] == "no-cache"
+    assert f'data-plotly="{plotly.__version__}"' in client.get("/").text
 
 
 def test_a_file_asked_for_by_version_is_kept_and_any_other_asked_for_again(client):

@@ -63,3 +63,13 @@ def test_a_refusal_is_not_kept(client: TestClient) -> None:
     refused(client.post(f"/api/versions/{made['id']}/confirm", json=body, headers=headers), 409, "discarded")
     ok(client.post(f"/api/versions/{made['id']}/restore"))
     ok(client.post(f"/api/versions/{made['id']}/confirm", json=body, headers=headers))
+
+
+def test_what_stores_nothing_is_the_same_twice_without_a_key(client: TestClient) -> None:
+    files = {"file": ("a.md", b"# Cells\n\nThey divide.", "text/markdown")}
+    before = ok(client.get("/api/drafts"))
+    assert ok(client.post("/api/imports", files=files)) == ok(client.post("/api/imports", files=files))
+    assert ok(client.get("/api/drafts")) == before
+    ready = ok(client.get("/api/model"))
+    for _ in range(2):
+        assert ok(client.post("/api/model/retry"), 202)["status"] == ready["status"]

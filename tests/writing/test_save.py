@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 import app.writing.invariants  # noqa: F401  (adds its rules to the check)
 from app.db.check import check
-from tests.writing.desk import Desk, refused
+from tests.writing.desk import Desk, ok, refused
 
 
 def new(text: str, **more: Any) -> dict[str, Any]:
@@ -122,6 +122,10 @@ def test_stages_of_typing_are_folded_and_choices_are_not(client: TestClient) -> 
     desk.revise(made[0], n=1)
     assert desk.version(made[0])["folded"] is False, "a version hangs from it now"
     assert desk.version(made[1])["folded"] is True
+    assert desk.version(made[0])["text"] == "A b."
+    assert desk.version(made[1])["text"] == "", "a draft does not grow with every second of typing"
+    assert ok(client.get(f"/api/versions/{made[1]}/detail"))["version"]["text"] == "A b c."
+    assert desk.texts() == ["A b c d."]
 
 
 @pytest.mark.parametrize(
@@ -156,3 +160,24 @@ def test_an_unchanged_text_makes_no_version(client: TestClient) -> None:
     paragraph = desk.paragraphs()[0]
     answer = desk.save({"paragraph_id": paragraph["id"], "base": paragraph["head"], "text": "A."})
     assert (answer["number"], answer["versions"]) == (1, [])
+
+
+def test_measuring_does_not_put_back_what_was_taken_off_the_canvas(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(client, "A cell divides.")
+    paragraph = desk.paragraphs()[0]
+    wanted = {"paragraph_ids": [paragraph["id"]]}
+    ok(client.post(f"/api/drafts/{desk.id}/place", json=wanted))
+    desk.type(paragraph, "A cell divides twice.")
+    scorer = client.app.state.studio.scorer  # type: ignore[attr-defined]
+    measure = scorer.score
+
+    def meanwhile(texts: list[str]) -> Any:
+        ok(client.post(f"/api/drafts/{desk.id}/place", json={**wanted, "remove": True}))
+        return measure(texts)
+
+    monkeypatch.setattr(scorer, "score", meanwhile)
+    placed = ok(client.post(f"/api/drafts/{desk.id}/score"))
+    assert [version["placement"] is not None for version in placed["versions"]] == [True]
+    assert desk.paragraphs()[0]["on_canvas"] is False

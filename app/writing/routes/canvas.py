@@ -68,4 +68,4 @@ def place(
 
 @router.post("/drafts/{draft_id}/score", response_model=v.Placed)
 def score(draft_id: PathId, measured: Annotated[Measured, Depends(measure_new)], unit: Work) -> Response:
-    return unit.answer(lambda: service.place(unit.session, unit.writer_id, draft_id, *measured))
+    return unit.answer(lambda: service.keep_scores(unit.session, unit.writer_id, draft_id, *measured))

@@ -47,9 +47,10 @@ def delete_draft(draft_id: PathId, unit: Work) -> Response:
 
 @router.get("/drafts/{draft_id}/export.md", response_class=Response)
 def export_markdown(draft_id: PathId, writer_id: WriterId, database: Db) -> Response:
-    with database.write() as session:
-        title, text = service.as_markdown(session, writer_id, draft_id)
-    name = re.sub(r"[^\w\- ]", "", title).strip() or "draft"
+    with database.read() as session:
+        draft, text = service.as_markdown(session, writer_id, draft_id)
+    database.try_write(lambda session: service.note_export(session, draft))
+    name = re.sub(r"[^\w\- ]", "", draft.title).strip() or "draft"
     plain = name.encode("ascii", "ignore").decode().strip() or "draft"
     disposition = f"attachment; filename=\"{plain}.md\"; filename*=UTF-8''{quote(name)}.md"
     return Response(text, media_type="text/markdown", headers={"Content-Disposition": disposition})
@@ -62,6 +63,7 @@ def save(draft_id: PathId, body: v.Save, unit: Work) -> Response:
 
 @router.post("/imports")
 def import_file(file: Annotated[UploadFile, File()], _writer: WriterId) -> v.Imported:
+    """Nothing is stored, so the same file twice gives the same answer: there is no Idempotency-Key to send."""
     name = PurePath((file.filename or "").replace("\\", "/"))
     try:
         text = documents.read(name.name, file.file.read())

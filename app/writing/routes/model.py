@@ -27,6 +27,7 @@ def model(studio: TheStudio) -> dict[str, Any]:
 
 @router.post("/model/retry", status_code=202)
 def retry_model(_writer: WriterId, studio: TheStudio) -> dict[str, Any]:
+    """Load what failed. Twice is once, without an Idempotency-Key: what loads or is ready stays as it is."""
     studio.start()
     return studio.status()
 
