@@ -164,7 +164,7 @@ def test_a_request_that_can_not_be_carried_out_is_refused(
 ) -> None:
     desk = Desk(client)
     body = {"version_id": desk.paragraphs()[0]["head"], "label": "use-analogy", **more}
-    refused(client.post(f"/api/drafts/{desk.id}/generations", json=body), 422, code)
+    refused(client.post("/api/generations", json=body), 422, code)
 
 
 def test_the_writers_own_prompt_goes_to_the_model_and_into_the_history(client: TestClient) -> None:

@@ -124,7 +124,7 @@ def test_past_the_bound_a_request_is_refused_at_once(settings: Settings) -> None
         desk.ask(head)
         desk.ask(head)
         body = {"version_id": head, "label": "use-analogy"}
-        answer = client.post(f"/api/drafts/{desk.id}/generations", json=body)
+        answer = client.post("/api/generations", json=body)
         refused(answer, 503, "queue-full")
         assert int(answer.headers["Retry-After"]) > 0
 
@@ -221,7 +221,7 @@ def test_without_a_model_the_rest_works(settings: Settings) -> None:
         desk.type(paragraph, "Typing works.")
         ok(client.post(f"/api/drafts/{desk.id}/place", json={"paragraph_ids": [paragraph["id"]]}))
         body = {"version_id": desk.paragraphs()[0]["head"], "label": "use-analogy"}
-        problem = refused(client.post(f"/api/drafts/{desk.id}/generations", json=body), 503, "model-missing")
+        problem = refused(client.post("/api/generations", json=body), 503, "model-missing")
         assert "make setup" in problem["mend"]
         shown = ok(client.get("/api/model"))["problem"]
         assert shown["mend"] == problem["mend"]
