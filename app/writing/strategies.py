@@ -74,9 +74,7 @@ class Book(_Frozen):
                 raise ValueError(f"label {label.id} has no strategy")
             for strategy in label.strategies:
                 if strategy.small and strategy.plan == "rewrite-sentence":
-                    raise ValueError(
-                        f"strategy {strategy.id} is beyond a small model: rewrite-sentence needs small: false"
-                    )
+                    raise ValueError(f"strategy {strategy.id}: rewrite-sentence is for larger models (small: false)")
                 if strategy.small and not strategy.prefills:
                     raise ValueError(f"strategy {strategy.id} needs a prefill; an empty one will do")
                 if strategy.answers and len(strategy.answers) != len(self.examples):

@@ -331,3 +331,22 @@ def test_greedy_is_what_transformers_generates(kind: str, tiny_folder: Path, sto
         # Random models make bytes that are no letters; the last of them may still have been waited for.
         assert expected.startswith(text)
         assert expected[len(text) :].strip("� \n") == ""
+
+
+def test_a_model_that_thinks_by_default_is_asked_not_to(tiny: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Templates like Qwen3's: thoughts are on unless they are switched off, and then an empty block stands there."""
+    closed = "<think>\n\n</think>\n\n"
+    switch = "{% if enable_thinking is defined and not enable_thinking %}" + repr(closed)[1:-1] + "{% endif %}"
+    plain = tiny._tokenizer.chat_template
+    for ending in (switch, "<think>\n"):
+        monkeypatch.setattr(tiny._tokenizer, "chat_template", plain.replace("assistant\n", "assistant\n" + ending))
+        ids = tiny._encode(prompt("Name a number.", "It is 42,"))
+        text = tiny._tokenizer.decode(ids, skip_special_tokens=False)
+        assert text.endswith(f"assistant\n{closed}It is 42,"), ending
+
+
+def test_reading_a_long_prompt_gives_signs_of_life(tiny: LocalEngine) -> None:
+    chunks = run(tiny, [Draw(prompt(LONG + "Again?"), 0, GREEDY)])
+    words = next(i for i, chunk in enumerate(chunks) if chunk.text)
+    assert words >= 2, "one a block"
+    assert all(chunk == Chunk(0, "") for chunk in chunks[:words])
