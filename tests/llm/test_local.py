@@ -336,7 +336,7 @@ def test_greedy_is_what_transformers_generates(kind: str, tiny_folder: Path, sto
 def test_a_model_that_thinks_by_default_is_asked_not_to(tiny: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Templates like Qwen3's: thoughts are on unless they are switched off, and then an empty block stands there."""
     closed = "<think>\n\n</think>\n\n"
-    switch = "{% if enable_thinking is defined and not enable_thinking %}" + repr(closed)[1:-1] + "{% endif %}"
+    switch = "{% if enable_thinking is defined and not enable_thinking %}" + closed + "{% endif %}"
     plain = tiny._tokenizer.chat_template
     for ending in (switch, "<think>\n"):
         monkeypatch.setattr(tiny._tokenizer, "chat_template", plain.replace("assistant\n", "assistant\n" + ending))
