@@ -21,7 +21,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 BLOCK = 19
 """0-based; of blocks 7, 11, 15, 19 and 23 its output separates the strategies best (docs/axes.md)."""
 PACK = 32
-"""Sentences scored before the next caller has its turn: about a second on two cores."""
+"""Sentences scored before the next caller has its turn: a few paragraphs' worth, one or two passes of the encoder."""
 CACHED_SENTENCES = 50_000
 CACHED_TEXTS = 10_000
 

@@ -135,14 +135,14 @@ def test_a_long_draft_comes_onto_the_canvas_piece_by_piece(scripted: Server, edi
     texts = [f"Cell {i} divides." for i in range(23)]
     texts[:10] = ["2026"] * 10  # a whole piece without a word in it must not keep the others away
     draft = page.evaluate(NEW_DRAFT, "\n\n".join(texts))
-    page.goto(f"{scripted.url}/drafts/{draft}")
+    page = editor(scripted, context=page.context, path=f"/drafts/{draft}")
     asked: list[int] = []
     page.on(
         "request",
         lambda made: asked.append(len(made.post_data_json["paragraph_ids"])) if made.url.endswith("/place") else None,
     )
     page.locator("#place-all").click()
-    expect(page.locator(".handles .node")).to_have_count(13)
+    expect(page.locator(".handles .node")).to_have_count(13, timeout=15_000)
     expect(page.get_by_text("This paragraph has no words yet")).to_have_count(1)
     expect(page.locator("#measuring")).to_be_hidden()
     assert asked == [10, 10, 3]
