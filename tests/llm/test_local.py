@@ -25,6 +25,11 @@ def run(engine: LocalEngine, draws: list[Draw]) -> list[Chunk]:
     return list(engine.stream(draws, threading.Event()))
 
 
+def spoken(chunks: list[Chunk]) -> list[Chunk]:
+    """Without the signs of life, of which a kept beginning gives fewer."""
+    return [chunk for chunk in chunks if chunk.text or chunk.finish]
+
+
 def texts(chunks: list[Chunk]) -> list[str]:
     size = max(chunk.index for chunk in chunks) + 1
     return ["".join(c.text for c in chunks if c.index == i) for i in range(size)]
@@ -151,7 +156,7 @@ def test_what_prompts_share_is_kept_and_changes_nothing(tiny_folder: Path, store
     draws = [Draw(prompt(LONG + q), seed, Sampling(temperature=1.5, logprobs=True)) for seed, q in enumerate(ANSWERS)]
     expected = run(without, draws)
     first, again = run(kept, draws), run(kept, draws)
-    assert expected == first == again
+    assert spoken(expected) == spoken(first) == spoken(again)
     assert kept_blocks(kept, draws[0].prompt) >= 1, "something was kept"
     assert kept_blocks(kept, prompt("Never asked before.")) == 1, "the instruction is every question's"
     assert kept_blocks(without, draws[0].prompt) == 0
@@ -346,7 +351,7 @@ def test_a_model_that_thinks_by_default_is_asked_not_to(tiny: LocalEngine, monke
 
 
 def test_reading_a_long_prompt_gives_signs_of_life(tiny: LocalEngine) -> None:
-    chunks = run(tiny, [Draw(prompt(LONG + "Again?"), 0, GREEDY)])
+    chunks = run(tiny, [Draw(prompt("Never read before. " + LONG), 0, GREEDY)])
     words = next(i for i, chunk in enumerate(chunks) if chunk.text)
     assert words >= 2, "one a block"
     assert all(chunk == Chunk(0, "") for chunk in chunks[:words])
