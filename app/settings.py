@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     """Versions made by one click."""
     plans: Literal["auto", "small", "full"] = "auto"
     """Whether the model writes single sentences that are spliced in (small), or may rewrite a paragraph (full);
-    auto is small for the default model, full for any other."""
+    auto is small for the default model, full for any other and for a server's."""
     queue_bound: int = Field(32, ge=1)
     """Waiting generations beyond which a request is refused with 503."""
     generation_deadline: float = Field(120.0, gt=0)
@@ -54,7 +54,8 @@ class Settings(BaseSettings):
 
     @property
     def full_plans(self) -> bool:
-        return self.plans == "full" or (self.plans == "auto" and self.model != "default")
+        own_model = self.model == "default" and self.llm_url is None
+        return self.plans == "full" or (self.plans == "auto" and not own_model)
 
     @cached_property
     def model_dir(self) -> Path:

@@ -165,7 +165,7 @@ def answer(draw: Draw) -> str:
     opening = f"{prefill} a {thing}" if prefill else f"Picture a {thing}"
     sentence = f"{opening} that {deed} {end}"
     request = draw.prompt.messages[-1].content
-    whole = not draw.sampling.one_sentence and not prefill and "\n\n" in request
+    whole = "paragraph only" in draw.prompt.messages[0].content
     return f"{request.rsplit(chr(10) * 2, 1)[0]} {sentence}" if whole else sentence
 
 

@@ -20,8 +20,28 @@ from app.text import sentences
 WEIGHTS = Path(__file__).parent / "weights"
 BLOCK = 19
 """0-based; of blocks 7, 11, 15, 19 and 23 its output separates the strategies best (docs/axes.md)."""
+PACK = 32
+"""Sentences scored before the next caller has its turn: a few paragraphs' worth, one or two passes of the encoder."""
 CACHED_SENTENCES = 50_000
 CACHED_TEXTS = 10_000
+
+
+class _Turns:
+    """A lock that is fair: who waits for it has it before the one who gave it back has it again.
+
+    The one who waits holds the gate meanwhile, and who comes back for more has to pass the gate. threading.Lock alone
+    would let a long batch take it again and again.
+    """
+
+    def __init__(self) -> None:
+        self._gate, self._lock = threading.Lock(), threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._gate:
+            self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 class Encoder(Protocol):
@@ -69,13 +89,13 @@ class HeadScorer:
         self._heads = Heads.load(weights)
         self._make_encoder = make_encoder
         self._encoder: Encoder | None = None
-        self._lock = threading.Lock()
+        self._turns = _Turns()
         self._sentences: OrderedDict[str, Array] = OrderedDict()
         self._texts: OrderedDict[str, Placement] = OrderedDict()
         self.scorer_id = f"{name}-{self._heads.sha256[:12]}"
 
     def load(self) -> None:
-        with self._lock:
+        with self._turns:
             if self._encoder is None:
                 encoder = self._make_encoder()
                 encoder.load()
@@ -84,21 +104,23 @@ class HeadScorer:
     def score(self, texts: Sequence[str]) -> list[Placement]:
         """One placement a text, in order; raises Unplaceable for a text without a word in it.
 
-        One forward pass for all sentences not seen before.
+        Sentences are scored in packs, and between two of them others have their turn: one paragraph waits for a pack
+        of a long draft, not for the draft.
         """
         self.load()
-        with self._lock:
-            wanted = {text: self._split(text) for text in texts if text not in self._texts}
-            self._encode([s for parts in wanted.values() for s in parts])
-            for text, parts in wanted.items():
-                words = np.array([len(s.split()) for s in parts], float)
-                points = self._heads.place(np.stack([self._sentences[s] for s in parts]), words)
-                exposition, engagement, spread = (round(value, 2) for value in points)
-                self._texts[text] = Placement(exposition, engagement, spread, self.scorer_id)
-            placements = [self._texts[text] for text in texts]
-            _trim(self._sentences, CACHED_SENTENCES)
+        with self._turns:
+            placements = {text: self._texts[text] for text in texts if text in self._texts}
+        wanted = {text: self._split(text) for text in texts if text not in placements}
+        scores = self._score_sentences([s for parts in wanted.values() for s in parts])
+        for text, parts in wanted.items():
+            words = np.array([len(s.split()) for s in parts], float)
+            points = self._heads.place(np.stack([scores[s] for s in parts]), words)
+            exposition, engagement, spread = (round(value, 2) for value in points)
+            placements[text] = Placement(exposition, engagement, spread, self.scorer_id)
+        with self._turns:
+            self._texts.update((text, placements[text]) for text in wanted)
             _trim(self._texts, CACHED_TEXTS)
-        return placements
+        return [placements[text] for text in texts]
 
     def _split(self, text: str) -> list[str]:
         parts = [s.text for s in sentences.split(text) if any(c.isalpha() for c in s.text)]
@@ -106,8 +128,18 @@ class HeadScorer:
             raise Unplaceable("This paragraph has no words yet, so it can't be placed. Write a sentence first.")
         return parts
 
-    def _encode(self, wanted: list[str]) -> None:
-        new = list(dict.fromkeys(s for s in wanted if s not in self._sentences))
+    def _score_sentences(self, wanted: list[str]) -> dict[str, Array]:
+        scores: dict[str, Array] = {}
+        distinct = list(dict.fromkeys(wanted))
+        for start in range(0, len(distinct), PACK):
+            pack = distinct[start : start + PACK]
+            with self._turns:
+                self._encode([s for s in pack if s not in self._sentences])
+                scores.update((s, self._sentences[s]) for s in pack)
+                _trim(self._sentences, CACHED_SENTENCES)
+        return scores
+
+    def _encode(self, new: list[str]) -> None:
         if not new:
             return
         assert self._encoder is not None

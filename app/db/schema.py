@@ -1,15 +1,13 @@
-"""The schema's version: bring a database up to it, and compare the two."""
+"""The schema's version: bring a database up to it, and see that no migration is missing."""
 
 from __future__ import annotations
 
 from alembic import command
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 
-from app.db.base import Base
 from app.db.engine import Database
 from app.settings import PROJECT_ROOT
 
@@ -45,13 +43,6 @@ def upgrade(database: Database, target: str = "head") -> None:
             "Use the release that wrote it, or a later one."
         )
     command.upgrade(_config(database), target)
-
-
-def differences(database: Database) -> list[str]:
-    """What the tables have that the models don't, and the other way round; empty when they agree."""
-    with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return [str(difference) for difference in compare_metadata(context, Base.metadata)]
 
 
 def check(database: Database) -> str | None:

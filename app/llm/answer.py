@@ -12,6 +12,43 @@ _MAY_END = re.compile(r"[.!?…。！？؟۔।]")
 _NEXT_BEGUN = re.compile(r"\W*(\w\w|\w\W)")
 
 
+class Thoughts:
+    """Leaves out what a reasoning model thinks before it answers: one `<think>…</think>` at the beginning.
+
+    It is asked not to (see the engines); some do all the same. Thoughts that never end are no answer either.
+    """
+
+    _OPEN, _CLOSE = "<think>", "</think>"
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._over = False
+
+    def add(self, piece: str) -> str:
+        """The part of `piece`, and of what was held back before, that belongs to the answer."""
+        if self._over:
+            return piece
+        self._held += piece
+        begun = self._held.lstrip()
+        if self._OPEN.startswith(begun):
+            return ""
+        if not begun.startswith(self._OPEN):
+            return self.rest()
+        end = begun.find(self._CLOSE)
+        if end < 0:
+            return ""
+        self._held = begun[end + len(self._CLOSE) :].lstrip()
+        return self.rest()
+
+    def rest(self) -> str:
+        """What is still held back, when nothing more comes; thoughts are not."""
+        text, self._held = self._held, ""
+        if not text.lstrip().startswith(self._OPEN):
+            self._over = self._over or bool(text)
+            return text
+        return ""
+
+
 class Answer:
     """Takes pieces, gives back what is certain to be part of the answer.
 

@@ -9,14 +9,14 @@ pieces, so a caller who stops asking stops the model. What is not here: who may 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from app.llm import sampling
-from app.llm.answer import Answer
+from app.llm.answer import Answer, Thoughts
 from app.llm.prefix import PrefixCache, block_ends
 from app.llm.store import ModelStore, hush_transformers
 from app.llm.types import Chunk, Draw, Engine, EngineError, EngineInfo, FinishReason, Prompt
@@ -41,6 +41,7 @@ class _Row:
     decoder: Any
     generator: torch.Generator
     budget: int
+    thoughts: Thoughts = field(default_factory=Thoughts)
     ids: list[int] = field(default_factory=list)
     """The answer's own tokens, the prefill's not among them."""
     pending: int = 0
@@ -116,7 +117,7 @@ class LocalEngine(Engine):
                 yield Chunk(row.index, row.answer.text)
         lanes: list[_Lane] = []
         with _memory_errors():
-            prefilled = self._prefill_all(prompts, ends, cancel)
+            prefilled = yield from self._prefill_all(prompts, ends, cancel)
             if prefilled is not None:
                 groups = [range(len(rows))] if self._stackable else [[i] for i in range(len(rows))]
                 lanes = [self._lane([rows[i] for i in g], [prefilled[i] for i in g]) for g in groups]
@@ -154,13 +155,19 @@ class LocalEngine(Engine):
         ids: list[int]
         if tokenizer.chat_template:
             try:
-                text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+                # Templates of models that think before they answer (Qwen3) know the last argument; others pass it by.
+                text = tokenizer.apply_chat_template(
+                    messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
+                )
             except TemplateError as error:
                 raise EngineError(
                     "model-template",
                     f"The model's chat template refuses the conversation: {error}.",
                     "Choose an instruction-tuned model that takes a system message (SPATIAL_MODEL).",
                 ) from error
+            if text.rstrip().endswith("<think>"):
+                # A template that opens the thoughts whatever it is told: they are closed before they begin.
+                text = f"{text.rstrip()}\n\n</think>\n\n"
             ids = tokenizer(text + prefill, add_special_tokens=False).input_ids
         else:
             ids = tokenizer("\n\n".join([m["content"] for m in messages] + [prefill])).input_ids
@@ -198,19 +205,24 @@ class LocalEngine(Engine):
 
     def _prefill_all(
         self, prompts: list[list[int]], ends: list[list[int]], cancel: threading.Event
-    ) -> list[tuple[Any, torch.Tensor]] | None:
-        """Cache and last logits for each prompt, equal ones computed once; none when cancelled meanwhile."""
+    ) -> Generator[Chunk, None, list[tuple[Any, torch.Tensor]] | None]:
+        """Cache and last logits for each prompt, equal ones computed once; none when cancelled meanwhile.
+
+        Yields a chunk without text after each block, as a sign of life.
+        """
         done: list[tuple[Any, torch.Tensor]] = []
         for i, (ids, stops) in enumerate(zip(prompts, ends, strict=True)):
             # Stacking copies; where rows keep a cache each, they can't share one.
             same = prompts.index(ids) if self._stackable else i
-            result = done[same] if same < i else self._prefill(ids, stops, cancel)
+            result = done[same] if same < i else (yield from self._prefill(i, ids, stops, cancel))
             if result is None:
                 return None
             done.append(result)
         return done
 
-    def _prefill(self, ids: list[int], ends: list[int], cancel: threading.Event) -> tuple[Any, torch.Tensor] | None:
+    def _prefill(
+        self, index: int, ids: list[int], ends: list[int], cancel: threading.Event
+    ) -> Generator[Chunk, None, tuple[Any, torch.Tensor] | None]:
         import torch
         from transformers import DynamicCache
 
@@ -229,6 +241,7 @@ class LocalEngine(Engine):
             if end < len(ids) and self._prefixes.max_bytes:
                 block = [(x.keys[:, :, start:].clone(), x.values[:, :, start:].clone()) for x in cache.layers]
                 self._prefixes.keep(ids, ends[: i + 1], block)
+            yield Chunk(index, "")
         return cache, logits
 
     def _lane(self, rows: list[_Row], prefilled: Sequence[tuple[Any, torch.Tensor]]) -> _Lane:
@@ -322,13 +335,14 @@ class LocalEngine(Engine):
             row.ids.append(token)
             row.pending += 1
             row.pending_logprob += logprob or 0.0
-            text = row.answer.add(row.decoder.step(self._tokenizer.backend_tokenizer, token) or "")
+            piece = row.decoder.step(self._tokenizer.backend_tokenizer, token) or ""
+            text = row.answer.add(row.thoughts.add(piece))
             if row.answer.ended:
                 finish = "stop"
             elif len(row.ids) >= row.budget:
                 finish = "length"
         if finish:
-            text += row.answer.finish()
+            text += row.answer.add(row.thoughts.rest()) + row.answer.finish()
         if not text and not finish:
             return None
         # Tokens that led to no text (white space at the end, a next sentence's word) are not the answer's.

@@ -8,6 +8,9 @@ and `continue_final_message: true, add_generation_prompt: false` stand beside it
 llama.cpp need these two; older llama.cpp and Ollama ignore them and continue such a message anyway. A server
 that refuses unknown fields (400 or 422) is asked again without them, and from then on. One that repeats the
 prefill has it stripped.
+
+Models that think before they answer are asked not to (`chat_template_kwargs`, known to vLLM, SGLang and llama.cpp);
+thoughts that come all the same are left out.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 
-from app.llm.answer import Answer
+from app.llm.answer import Answer, Thoughts
 from app.llm.types import Chunk, Draw, Engine, EngineError, EngineInfo, FinishReason
 
 _CONNECT_SECONDS = 5.0
@@ -100,8 +103,7 @@ class RemoteEngine(Engine):
             async with asyncio.timeout(self._stall) as deadline:
                 async for chunk in self._chunks(client, index, draw):
                     deadline.reschedule(asyncio.get_running_loop().time() + self._stall)
-                    if chunk.text or chunk.finish:
-                        items.put(chunk)
+                    items.put(chunk)
         except EngineError as error:
             items.put(error)
         except TimeoutError:
@@ -115,17 +117,18 @@ class RemoteEngine(Engine):
     async def _chunks(self, client: httpx2.AsyncClient, index: int, draw: Draw) -> AsyncIterator[Chunk]:
         """Chunks as they come; an empty one tells that the server is alive."""
         answer, opening = Answer(draw.prompt.prefill, draw.sampling), _Opening(draw.prompt.prefill.rstrip())
+        thoughts = Thoughts()
         if answer.text:
             yield Chunk(index, answer.text)
         tokens, logprob, finish = 0, 0.0, None
         async for event in self._events(client, draw):
             piece, count, weight, reason = _read_event(event)
             tokens, logprob = tokens + count, logprob + (weight or 0.0)
-            text = answer.add(opening.add(piece))
+            text = answer.add(opening.add(thoughts.add(piece)))
             if answer.ended:
                 finish = "stop"
             elif reason:
-                text += answer.add(opening.rest())
+                text += answer.add(opening.add(thoughts.rest()) + opening.rest())
                 finish = "length" if reason == "length" else "stop"
             if finish:
                 text += answer.finish()
@@ -201,6 +204,7 @@ class RemoteEngine(Engine):
         if prefill:
             messages.append({"role": "assistant", "content": prefill})
         if not plain:
+            body["chat_template_kwargs"] = {"enable_thinking": False}
             if prefill:
                 body |= {"continue_final_message": True, "add_generation_prompt": False}
             if wish.repetition_penalty != 1.0:

@@ -57,6 +57,8 @@ class Draw:
 class Chunk:
     """A piece of candidate `index`'s answer (the prefill comes as the first piece).
 
+    One without text and finish is a sign of life: the prompt is being read, or the model thinks.
+
     `finish` stands on the last chunk of a candidate, and only there. `logprob` is the natural-log
     probability of the chunk's tokens, summed, under the model's distribution at temperature 1, where it was asked
     for and the engine can tell.

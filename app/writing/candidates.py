@@ -59,30 +59,40 @@ class Ask:
     plan: str
     prompt: Prompt
     sampling: Sampling
+    own: str = ""
+    """What the writer typed, where the strategy asks for it."""
 
 
 def ask(book: Book, strategy: Strategy, parent: Parent, prefill: str, *, full: bool, own: str = "") -> Ask:
     """The prompt for one candidate. `own` is the writer's instruction, for strategies that ask for one."""
+    if strategy.plan == "rewrite-sentence":
+        return _ask_sentence(book, strategy, parent)
     if full or not strategy.small or strategy.plan == "rewrite-all":
         return _ask_full(book, strategy, parent, own)
     term = parent.key_term
-    subject = parent.hardest.text if strategy.plan == "rewrite-sentence" else parent.text
     turns = [Message("system", book.system)]
     for example, answer in zip(book.examples, strategy.answers, strict=False):
         turns.append(Message("user", _request(example.text, strategy.ask, example.term)))
         turns.append(Message("assistant", answer))
-    turns.append(Message("user", _request(subject, strategy.ask, term or "this", own)))
-    whole = strategy.plan == "rewrite-sentence"
-    words = len(subject.split())
-    sampling = Sampling(temperature=0.7, top_p=0.9, max_tokens=2 * words + 30 if whole else 48, one_sentence=not whole)
-    return Ask(strategy, strategy.plan, Prompt(tuple(turns), fill(prefill, term)), sampling)
+    turns.append(Message("user", _request(parent.text, strategy.ask, term or "this", own)))
+    sampling = Sampling(temperature=0.7, top_p=0.9, max_tokens=48, one_sentence=True)
+    return Ask(strategy, strategy.plan, Prompt(tuple(turns), fill(prefill, term)), sampling, own)
 
 
 def _ask_full(book: Book, strategy: Strategy, parent: Parent, own: str) -> Ask:
     instruction = strategy.full.replace("{prompt}", own)
     turns = (Message("system", book.full_system), Message("user", f"{parent.text}\n\n{instruction}"))
     sampling = Sampling(temperature=0.7, top_p=0.9, max_tokens=3 * len(parent.text.split()) + 80)
-    return Ask(strategy, "rewrite-all", Prompt(turns), sampling)
+    return Ask(strategy, "rewrite-all", Prompt(turns), sampling, own)
+
+
+def _ask_sentence(book: Book, strategy: Strategy, parent: Parent) -> Ask:
+    """The paragraph is shown, its hardest sentence asked for."""
+    sentence = parent.hardest.text
+    instruction = strategy.full.replace("{sentence}", sentence)
+    turns = (Message("system", book.sentence_system), Message("user", f"{parent.text}\n\n{instruction}"))
+    sampling = Sampling(temperature=0.7, top_p=0.9, max_tokens=3 * len(sentence.split()) + 80)
+    return Ask(strategy, strategy.plan, Prompt(turns), sampling)
 
 
 def _request(text: str, instruction: str, term: str, own: str = "") -> str:
@@ -106,7 +116,13 @@ def prefills(strategy: Strategy, seed: int) -> list[str]:
 
 
 _LEAK = re.compile(r"<\||\|>|```|\b(?:as an ai|language model|(?:this|the) (?:sentence|text))\b", re.I)
-_QUOTES = re.compile(r"[\"“”«»]")
+_MARKUP = re.compile(r"<(?:/?[a-z][a-z0-9-]*(?:\s[^<>]*|/)?|!--.*?--|!doctype[^<>]*)>", re.I | re.S)
+_SPANS = re.compile(
+    r"""“([^“”]*)”|„([^„“”]*)[“”]|"([^"]*)"|«([^«»]*)»|»([^«»]*)«"""
+    # Single marks are apostrophes as well: those that open stand before a word, those that close after one.
+    r"""|(?<!\w)‘(.+?)’(?!\w)|(?<!\w)'(?=\w)(.+?)(?<=[\w.,!?…])'(?!\w)"""
+)
+_QUOTES = re.compile(r"[\"“”„«»]")
 _ENDS = re.compile(r"[.!?…。！？؟][\"'”’»)\]]*$")
 
 
@@ -118,21 +134,23 @@ def tidy(answer: str) -> str:
 def degenerate(answer: str, asked: Ask, parent: Parent, finish: FinishReason) -> str | None:
     """Why an answer can't be shown, as one word, or None.
 
-    empty, run-on, copy (of the parent), echo (of the prompt or an example), leak (talk about the task), repeats,
-    quotes (nobody is quoted whom the parent does not quote), invented (numbers, names or studies the parent lacks).
+    empty, markup (HTML), leak (the system prompt, talk about the task), run-on, copy (of the parent), echo (of the
+    instruction or an example), repeats, quotes (words between quotation marks that the parent does not have), invented
+    (numbers, names or studies the parent lacks). What the writer's own prompt has counts as the parent's.
     """
     words = _words(answer)
     given = len(_words(asked.prompt.prefill))
-    inserted = asked.plan.startswith("insert")
+    source = f"{parent.text}\n{asked.own}"
     reasons = {
         "empty": len(words) < max(4, given + 2),
+        "markup": bool(set(_MARKUP.findall(answer)) - set(_MARKUP.findall(parent.text))),
+        "leak": _leaks(answer, asked, parent),
         "run-on": finish == "length" or not _ENDS.search(answer),
-        "copy": _copies(answer, parent, inserted=inserted),
+        "copy": _copies(answer, asked.plan, parent),
         "echo": _echoes(words, asked, parent),
-        "leak": bool(_LEAK.search(answer)) and not _LEAK.search(parent.text),
-        "repeats": _repeats(words),
-        "quotes": bool(_QUOTES.search(answer)) and not _QUOTES.search(parent.text),
-        "invented": _invents(answer, parent),
+        "repeats": _repeats(words, _words(source)),
+        "quotes": _quotes(answer, source),
+        "invented": _invents(answer, source),
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
 
@@ -141,11 +159,21 @@ def _words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", text.lower())
 
 
-def _copies(answer: str, parent: Parent, *, inserted: bool) -> bool:
-    if not inserted:
-        return _words(answer) == _words(parent.text)
+def _copies(answer: str, plan: str, parent: Parent) -> bool:
+    """What was to be rewritten stands as it was, or what is to be added, or a sentence's place, has what is there."""
     words = _words(answer)
-    return any(SequenceMatcher(None, words, _words(s.text), autojunk=False).ratio() > 0.75 for s in parent.sentences)
+    if plan == "rewrite-all":
+        return words == _words(parent.text)
+    if plan == "rewrite-sentence":
+        old = parent.hardest
+        others = [_words(s.text) for s in parent.sentences if s != old]
+        new = [_words(s.text) for s in text_sentences.split(answer)]
+        return words == _words(old.text) or any(_alike(a, b) for a in new for b in others)
+    return any(_alike(words, _words(s.text)) for s in parent.sentences)
+
+
+def _alike(a: list[str], b: list[str]) -> bool:
+    return SequenceMatcher(None, a, b, autojunk=False).ratio() > 0.75
 
 
 def _grams(words: list[str], n: int) -> set[tuple[str, ...]]:
@@ -153,20 +181,49 @@ def _grams(words: list[str], n: int) -> set[tuple[str, ...]]:
 
 
 def _echoes(words: list[str], asked: Ask, parent: Parent) -> bool:
-    """More than a third of its four-word runs stand in the instructions or examples, and not in the parent."""
-    own = _grams(words, 4)
+    """It is the writer's prompt, or more than a third of its four-word runs stand in the instructions or examples,
+    and neither in the parent nor in the writer's prompt, which may be followed word by word."""
+    if words == _words(asked.own):
+        return True
+    runs = _grams(words, 4)
     shown = [m.content.replace(parent.text, "") for m in asked.prompt.messages]
-    theirs = set().union(*(_grams(_words(text), 4) for text in shown)) - _grams(_words(parent.text), 4)
-    return len(own & theirs) > max(0, len(own) - 1) / 3
+    theirs = set().union(*(_grams(_words(text), 4) for text in shown))
+    theirs -= _grams(_words(parent.text), 4) | _grams(_words(asked.own), 4)
+    return len(runs & theirs) > max(0, len(runs) - 1) / 3
 
 
-def _repeats(words: list[str]) -> bool:
-    pairs = Counter(pairwise(words))
-    return any(n > max(2, len(words) // 20) or (a == b and not a.isdigit()) for (a, b), n in pairs.items())
+def _leaks(answer: str, asked: Ask, parent: Parent) -> bool:
+    """Talk about the task, or six words in a row of the system prompt."""
+    if _LEAK.search(answer) and not _LEAK.search(parent.text):
+        return True
+    system = [_words(m.content) for m in asked.prompt.messages if m.role == "system"]
+    secret = set().union(*(_grams(words, 6) for words in system)) - _grams(_words(parent.text), 6)
+    return bool(_grams(_words(answer), 6) & secret)
 
 
-def _invents(answer: str, parent: Parent) -> bool:
-    added = facts.compare(parent.text, answer).added
+def _repeats(words: list[str], source: list[str]) -> bool:
+    """Pairs of words come again and again, more often than in the source; or one word twice running, as never there."""
+    pairs, theirs = Counter(pairwise(words)), Counter(pairwise(source))
+    bound = max(2, len(words) // 20)
+    return any(
+        n > max(bound, theirs[pair]) or (pair[0] == pair[1] and not pair[0].isdigit() and not theirs[pair])
+        for pair, n in pairs.items()
+    )
+
+
+def _quotes(answer: str, source: str) -> bool:
+    """Words stand between quotation marks that are not the source's, or a mark is left over that it does not have."""
+    known = f" {' '.join(_words(source))} "
+    for match in _SPANS.finditer(answer):
+        span = _words(next(group for group in match.groups() if group is not None))
+        if span and f" {' '.join(span)} " not in known:
+            return True
+    left = [Counter(_QUOTES.findall(_SPANS.sub("", text))) for text in (answer, source)]
+    return bool(left[0] - left[1])
+
+
+def _invents(answer: str, source: str) -> bool:
+    added = facts.compare(source, answer).added
     return bool(added.numbers or added.names or added.citations)
 
 

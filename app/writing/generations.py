@@ -26,6 +26,8 @@ from app.writing.service import note_version, version_views
 from app.writing.strategies import Label, load_book
 from app.writing.studio import Studio
 
+LONGEST_PROMPT = 2_000
+"""Characters of a writer's own prompt."""
 TAKEN_UP_WITHIN = timedelta(seconds=30)
 """A page opens the stream right after it asked; what it did not take up by then no longer counts as waiting."""
 NEVER_STARTED_AFTER = timedelta(minutes=15)
@@ -78,8 +80,7 @@ def ask(session: Session, writer_id: str, studio: Studio, wanted: v.Ask) -> v.Ge
         detail = f"“{label.name}” has no strategy “{wanted.strategy}” that this model can carry out."
         raise Problem(422, "unknown-strategy", detail)
     own = (wanted.prompt or "").strip()
-    if not own and any("{prompt}" in s.full for s in strategies):
-        raise Problem(422, "no-prompt", "Say in your own words what should change.")
+    _refuse_prompt(own, label, takes=any(s.takes_prompt for s in strategies))
     if not any(character.isalpha() for character in parent.text):
         raise Problem(422, "unplaceable", "This paragraph has no words yet. Write a sentence first.")
     if studio.problem is not None:
@@ -110,6 +111,20 @@ def ask(session: Session, writer_id: str, studio: Studio, wanted: v.Ask) -> v.Ge
     )
     note(session, writer_id, generation.draft_id, event, parent.id)
     return v.GenerationView.of(generation)
+
+
+def _refuse_prompt(own: str, label: Label, *, takes: bool) -> None:
+    if takes and not own:
+        raise Problem(422, "no-prompt", "Say in your own words what should change.")
+    if own and not takes:
+        detail = f"“{label.name}” takes no prompt of your own. Send it with “Your own prompt”."
+        raise Problem(422, "prompt-not-taken", detail)
+    if len(own) > LONGEST_PROMPT:
+        detail = (
+            f"Your prompt has {len(own):,} characters; {LONGEST_PROMPT:,} are taken at most. "
+            "Say in a few sentences what should change; text to work on belongs into the draft."
+        )
+        raise Problem(422, "prompt-too-long", detail)
 
 
 def retry(session: Session, writer_id: str, studio: Studio, generation_id: str) -> v.GenerationView:
@@ -158,11 +173,6 @@ def claim(session: Session, writer_id: str, generation_id: str) -> Job:
         seed=generation.seed,
         created_at=generation.created_at,
     )
-
-
-def unclaim(session: Session, job: Job) -> None:
-    """There was no room in the queue after all: it may be taken up later."""
-    session.get_one(Generation, job.id).claimed_at = None
 
 
 def stop_unclaimed(session: Session, writer_id: str, generation_id: str) -> tuple[v.GenerationView, bool]:
@@ -214,7 +224,7 @@ def land(session: Session, job: Job, candidate: Candidate, model: EngineInfo) ->
         operation="prompt" if job.prompt else "label",
         label=job.label.id,
         strategy=candidate.strategy,
-        prompt=json.loads(clean(json.dumps(prompt))),
+        prompt=prompt,
         prompt_hash=hashlib.sha256(json.dumps(prompt, sort_keys=True).encode()).hexdigest(),
         sampling=asdict(candidate.sampling),
         model_id=model.model_id,

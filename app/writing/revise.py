@@ -21,7 +21,9 @@ from app.writing.strategies import Book, Label, Strategy, load_book
 ROUNDS = 3
 """A slot whose candidate was dropped is drawn again, this often at the most."""
 OFF_TOPIC = 0.15
-"""Cosine between an inserted sentence and its paragraph below which it is flagged; docs/prompts.md."""
+"""Cosine between what the model wrote and its paragraph, in MiniLM's embeddings, below which it is flagged.
+
+Set by eye, not measured: no figure in docs/ rests on it. It only flags and ranks; nothing is dropped by it."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,17 @@ class Finished:
     moved: bool
 
 
-Event = Started | Token | Landed | Dropped | Finished
+@dataclass(frozen=True)
+class Reading:
+    """No word yet, but the model is at work: it reads the prompt, or thinks."""
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """A text is being placed; until the next event, no word is to be expected."""
+
+
+Event = Started | Token | Landed | Dropped | Finished | Reading | Measuring
 
 
 @dataclass(frozen=True)
@@ -111,6 +123,7 @@ class Reviser:
         """
         cancel = cancel or threading.Event()
         parent = Parent(text)
+        yield Measuring()
         origin = self.scorer.score([text])[0]
         chosen = self._strategies(label, strategy)
         offset = random.Random(seed).randrange(len(chosen))  # noqa: S311
@@ -125,13 +138,14 @@ class Reviser:
             open_slots = set(slots)
             for i, written, finish in self._write(draws, cancel):
                 if finish is None:
-                    yield Token(i, written)
+                    yield Token(i, written) if written else Reading()
                     continue
                 if finish == "cancelled" or cancel.is_set():
                     return
                 answer = candidates.tidy(written)
                 reason = candidates.degenerate(answer, asks[i], parent, finish)
                 if reason is None:
+                    yield Measuring()
                     candidate = self._place(i, answer, asks[i], draws[i], parent, origin, label)
                     if any(candidate.text == other.text for other in landed):
                         reason = "twin"
@@ -172,7 +186,7 @@ class Reviser:
         for chunk in self.engine.stream([draws[i] for i in keys], cancel):
             i = keys[chunk.index]
             so_far[i] += chunk.text
-            if chunk.text:
+            if chunk.text or chunk.finish is None:
                 yield i, chunk.text, None
             if chunk.finish is not None:
                 yield i, so_far[i], chunk.finish

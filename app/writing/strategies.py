@@ -38,6 +38,11 @@ class Strategy(_Frozen):
     small: bool = True
     """Whether a small model can do it; if not, it is offered to larger ones only."""
 
+    @property
+    def takes_prompt(self) -> bool:
+        """Whether it carries out what the writer types."""
+        return "{prompt}" in self.ask + self.full
+
 
 class Label(_Frozen):
     """A button; `push` is the expected movement, (engagement, exposition), each from -1 to 2."""
@@ -67,6 +72,7 @@ class Book(_Frozen):
 
     system: str
     full_system: str
+    sentence_system: str
     examples: tuple[Example, ...]
     labels: tuple[Label, ...]
 
@@ -79,6 +85,8 @@ class Book(_Frozen):
             if not label.strategies:
                 raise ValueError(f"label {label.id} has no strategy")
             for strategy in label.strategies:
+                if strategy.small and strategy.plan == "rewrite-sentence":
+                    raise ValueError(f"strategy {strategy.id}: rewrite-sentence is for larger models (small: false)")
                 if strategy.small and not strategy.prefills:
                     raise ValueError(f"strategy {strategy.id} needs a prefill; an empty one will do")
                 if strategy.answers and len(strategy.answers) != len(self.examples):

@@ -8,6 +8,7 @@ connection gone), the slot is given back at once, even if the thread should hang
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
@@ -25,7 +26,7 @@ from app.llm.types import EngineError
 from app.web.errors import Problem, storage_problem
 from app.writing import generations
 from app.writing.generations import Job, clean
-from app.writing.revise import Dropped, Finished, Landed, Started, Token
+from app.writing.revise import Dropped, Finished, Landed, Measuring, Started, Token
 from app.writing.studio import Studio
 
 log = structlog.get_logger()
@@ -48,6 +49,7 @@ class Run:
         self._loop = asyncio.get_running_loop()
         self._arrived: asyncio.Queue[object] = asyncio.Queue()
         self._heard = 0.0
+        self._measuring = False
         studio.stoppers[job.id] = self.stop
 
     def stop(self) -> None:
@@ -132,12 +134,15 @@ class Run:
         return _sse("done", ranking=ranking, moved=moved, message=message)
 
     async def _events(self, begun: float) -> AsyncIterator[object]:
-        """What the thread sends. Raises what it raised, _Stopped, and EngineError at a deadline."""
+        """What the thread sends. Raises what it raised, _Stopped, and EngineError at a deadline.
+
+        While a text is being measured the model owes nothing: the scorer may be busy with a long draft.
+        """
         settings = self.studio.settings
         deadline = begun + settings.generation_deadline
         self._heard = begun
         while True:
-            stalled = self._heard + settings.stall_deadline
+            stalled = math.inf if self._measuring else self._heard + settings.stall_deadline
             try:
                 async with asyncio.timeout_at(min(deadline, stalled)):
                     event = await self._arrived.get()
@@ -168,6 +173,7 @@ class Run:
 
     def _hear(self, event: object) -> None:
         self._heard = self._loop.time()
+        self._measuring = isinstance(event, Measuring)
         self._arrived.put_nowait(event)
 
     def _arrive(self, event: object) -> None:

@@ -145,10 +145,6 @@ class Studio:
     # ── asking ──
 
     @property
-    def ready(self) -> bool:
-        return self._model.status == self._measure.status == "ready"
-
-    @property
     def problem(self) -> Problem | None:
         """Why nothing can be written now."""
         return self._measure.refusal() or self._model.refusal()

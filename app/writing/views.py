@@ -249,7 +249,7 @@ class Ask(_In):
     version_id: Id
     label: Name
     strategy: Name | None = None
-    prompt: Annotated[Clean, StringConstraints(max_length=2_000)] | None = None
+    prompt: Clean | None = None
     n: int | None = Field(None, ge=1, le=8)
 
 

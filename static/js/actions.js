@@ -31,23 +31,54 @@ export async function reload(message) {
   return draft;
 }
 
+/** Paragraphs measured by one request: a long draft appears piece by piece, and each answer comes in good time. */
+const AT_ONCE = 10;
+
 export function place(paragraphIds, { remove = false } = {}) {
   const wanted = paragraphIds.filter((id) => store.paragraphOf(id)?.text.trim() && !state.placing.has(id));
   if (!wanted.length) {
     announce("There is no text to place yet.");
     return Promise.resolve();
   }
+  const placed = new Set();
   if (!remove) store.setPlacing(wanted, true);
   return attempt(async () => {
     await outbox.settled();
-    const answer = await post(`/api/drafts/${state.draft.id}/place`, { paragraph_ids: wanted, ...(remove ? { remove } : {}) });
-    store.keepVersions(answer.versions);
-    store.keepParagraphs(answer.paragraphs);
-    for (const problem of answer.problems || []) notice(problem.detail || String(problem), { bad: true });
-    if (!remove && !state.selected) store.selectParagraph(wanted[0]);
-    announce(remove ? "Taken off the canvas." : `${plural(wanted.length, "paragraph")} placed on the canvas.`);
+    if (!remove) return placeInPieces(wanted, placed);
+    await placeThese(wanted, { remove });
+    return announce("Taken off the canvas.");
   }).finally(() => store.setPlacing(wanted, false));
 }
+
+async function placeThese(ids, more = {}) {
+  const answer = await post(`/api/drafts/${state.draft.id}/place`, { paragraph_ids: ids, ...more });
+  store.keepVersions(answer.versions);
+  store.keepParagraphs(answer.paragraphs);
+  return answer.problems;
+}
+
+/** What was placed stays placed, should a later piece be refused; trying again asks for the rest only. */
+async function placeInPieces(wanted, placed) {
+  const problems = [];
+  for (let ids = next(wanted, placed); ids.length; ids = next(wanted, placed)) {
+    try {
+      problems.push(...await placeThese(ids));
+    } catch (problem) {
+      // None of these has a word in it; the others may.
+      if (problem.code !== "unplaceable") throw problem;
+      problems.push(...problem.body.problems);
+    }
+    ids.forEach((id) => placed.add(id));
+    store.setPlacing(ids, false);
+    if (placed.size < wanted.length) announce(`${placed.size} of ${wanted.length} paragraphs measured.`);
+  }
+  for (const detail of new Set(problems.map((problem) => problem.detail))) notice(detail, { bad: true });
+  const count = wanted.length - problems.length;
+  if (count && !state.selected) store.selectParagraph(wanted.find((id) => store.paragraphOf(id)?.on_canvas));
+  if (count) announce(`${plural(count, "paragraph")} placed on the canvas.`);
+}
+
+const next = (wanted, placed) => wanted.filter((id) => store.paragraphOf(id) && !placed.has(id)).slice(0, AT_ONCE);
 
 export const placeAll = () => place(state.order.filter((id) => !store.paragraphOf(id).on_canvas));
 

@@ -121,3 +121,31 @@ def test_typing_on_a_placed_paragraph_measures_it_again(scripted: Server, editor
     expect(node(page, 1)).to_have_attribute("data-kind", "typed")
     expect(node(page, 1)).to_have_attribute("data-measuring", "false", timeout=10_000)
     assert node(page, 1).get_attribute("aria-label") != was
+
+
+NEW_DRAFT = """async (text) => {
+  const headers = { "Content-Type": "application/json" };
+  const answer = await fetch("/api/drafts", { method: "POST", headers, body: JSON.stringify({ text }) });
+  return (await answer.json()).id;
+}"""
+
+
+def test_a_long_draft_comes_onto_the_canvas_piece_by_piece(scripted: Server, editor: Editor) -> None:
+    page = editor(scripted)
+    texts = [f"Cell {i} divides." for i in range(23)]
+    texts[:10] = ["2026"] * 10  # a whole piece without a word in it must not keep the others away
+    draft = page.evaluate(NEW_DRAFT, "\n\n".join(texts))
+    page = editor(scripted, context=page.context, path=f"/drafts/{draft}")
+    asked: list[int] = []
+    page.on(
+        "request",
+        lambda made: asked.append(len(made.post_data_json["paragraph_ids"])) if made.url.endswith("/place") else None,
+    )
+    page.locator("#place-all").click()
+    expect(page.locator(".handles .node")).to_have_count(13, timeout=15_000)
+    expect(page.get_by_text("This paragraph has no words yet")).to_have_count(1)
+    expect(page.locator("#measuring")).to_be_hidden()
+    assert asked == [10, 10, 3]
+    page.locator("#place-all").click()
+    expect(page.get_by_text("This paragraph has no words yet")).not_to_have_count(0)
+    assert asked == [10, 10, 3, 10], "only those that are not there"

@@ -1,7 +1,7 @@
 """A small server that speaks the chat-completions protocol over real sockets, well or badly.
 
 The model's name says how: `words` writes twenty words; `echo` repeats the prefill first; `strict` refuses fields that
-are not OpenAI's; `logprobs` gives log-probabilities; `sentences` are of four words;
+are not OpenAI's; `thinks` thinks first; `logprobs` gives log-probabilities; `sentences` are of four words;
 `FAULT@PLACE` goes wrong at that token, where FAULT is reset,
 stall, utf8, json, error, close or 503 and PLACE is 0, 10 or last.
 """
@@ -88,7 +88,8 @@ class ChatServer:
     async def _chat(self, request: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.requests.append(request)
         how = request["model"]
-        extras = {"continue_final_message", "add_generation_prompt", "repetition_penalty"} & set(request)
+        extras = {"continue_final_message", "add_generation_prompt", "repetition_penalty", "chat_template_kwargs"}
+        extras &= set(request)
         if how == "strict" and extras:
             return self._answer(writer, 400, {"error": {"message": f"unknown fields {sorted(extras)}"}})
         fault, _, place = how.partition("@")
@@ -99,6 +100,8 @@ class ChatServer:
         pieces = words(request["seed"])[: request["max_tokens"]]
         if how == "echo":
             pieces = [request["messages"][-1]["content"], *pieces]
+        if how == "thinks":
+            pieces = ["<th", "ink>\nLet me ", "see.\n</thi", "nk>\n\n", *pieces]
         if how == "sentences":
             pieces = [(piece.upper(), piece, piece, f"{piece}.")[i % 4] for i, piece in enumerate(pieces)]
         gone = asyncio.create_task(reader.read())

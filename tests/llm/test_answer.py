@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.llm.answer import Answer
+from app.llm.answer import Answer, Thoughts
 from app.llm.types import Sampling
 
 
@@ -81,3 +81,22 @@ def test_pieces_make_no_difference_and_nothing_given_is_taken_back(text: str, si
 def test_one_sentence_is_always_a_beginning_of_the_text(text: str, size: int) -> None:
     given, _ = feed(text, size, Sampling(one_sentence=True))
     assert text.strip().startswith(given)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 8, 1000])
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("<think>\nThe user wants a lace.\n</think>\n\nIt is like a lace.", "It is like a lace."),
+        ("\n<think></think>It is like a lace.", "It is like a lace."),
+        ("<think>The user wants", ""),
+        ("It is like a lace.", "It is like a lace."),
+        (" a lace. <think>so</think>", " a lace. <think>so</think>"),
+        ("<thin ice", "<thin ice"),
+        ("<thi", "<thi"),
+    ],
+)
+def test_thoughts_before_the_answer_are_left_out(text: str, told: str, size: int) -> None:
+    thoughts = Thoughts()
+    given = "".join(thoughts.add(text[start : start + size]) for start in range(0, len(text), size))
+    assert (given + thoughts.rest()).strip() == told.strip()

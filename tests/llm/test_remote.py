@@ -79,6 +79,13 @@ def test_a_server_that_refused_extra_fields_is_not_asked_with_them_again(server:
     assert ["continue_final_message" in r for r in server.requests[before:]] == [True, False, False]
 
 
+def test_a_model_that_thinks_is_asked_not_to_and_its_thoughts_are_left_out(server: ChatServer) -> None:
+    for prefill in ("", "Begin with Begin"):
+        chunks = list(RemoteEngine(server.url, "thinks").stream([Draw(prompt("q", prefill), 1)], NEVER))
+        assert texts(chunks) == [f"{prefill} {whole(1)}".strip()]
+    assert server.requests[-1]["chat_template_kwargs"] == {"enable_thinking": False}
+
+
 def test_stop_strings_are_kept_to_even_by_a_server_that_ignores_them(server: ChatServer) -> None:
     chunks = list(RemoteEngine(server.url, "words").stream([Draw(prompt("q"), 1, Sampling(stop=("x3",)))], NEVER))
     assert texts(chunks) == ["Begin1🧬 w1x1 w1x2 w1"]

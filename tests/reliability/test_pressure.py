@@ -35,7 +35,7 @@ class Desk:
 
     def ask(self) -> httpx2.Response:
         body = {"version_id": self.version, "label": self.label}
-        return self.client.post(f"/api/drafts/{self.draft}/generations", json=body)
+        return self.client.post("/api/generations", json=body)
 
     def save(self, text: str) -> httpx2.Response:
         edit = {"paragraph_id": self.paragraph, "base": self.version, "text": text}

@@ -209,7 +209,7 @@ class Writer(threading.Thread):
     def generate(self) -> None:
         paragraph = self.rng.choice(sorted(self.ledger.heads))
         body = {"version_id": self.ledger.heads[paragraph], "label": self.label}
-        answer = self.call("POST", f"/api/drafts/{self.draft}/generations", body)
+        answer = self.call("POST", "/api/generations", body)
         if answer.status_code == 503:  # the queue is full
             return
         generation = self.told(answer, 201)

@@ -23,7 +23,7 @@ def ids(client: httpx2.Client) -> dict[str, list[str]]:
     draft = client.post("/api/drafts", json={"title": "Fuzzed", "text": "One sentence.\n\nAnother one."}).json()
     label = client.get("/api/labels").json()["groups"][0]["labels"][0]["id"]
     body = {"version_id": draft["paragraphs"][0]["head"], "label": label}
-    generation = client.post(f"/api/drafts/{draft['id']}/generations", json=body).json()
+    generation = client.post("/api/generations", json=body).json()
     return {"draft": [draft["id"]], "version": [v["id"] for v in draft["versions"]], "generation": [generation["id"]]}
 
 

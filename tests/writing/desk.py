@@ -54,7 +54,7 @@ class Desk:
 
     def ask(self, version_id: str, **more: Any) -> Any:
         body = {"version_id": version_id, "label": LABEL, **more}
-        return ok(self.client.post(f"/api/drafts/{self.id}/generations", json=body), 201)
+        return ok(self.client.post("/api/generations", json=body), 201)
 
     def run(self, generation_id: str) -> Told:
         return told(self.client.get(f"/api/generations/{generation_id}/stream"))

@@ -18,7 +18,6 @@ BODIES: dict[str, Any] = {
     "/place": {"paragraph_ids": ["{paragraph}"]},
     "/confirm": {"base": "{version}"},
     "/edits": {"text": "x"},
-    "/generations": {"version_id": "{version}", "label": "use-analogy"},
     "/drafts/{draft_id}": {"title": "Mine now"},
 }
 
@@ -103,7 +102,7 @@ def test_in_ones_own_draft_anothers_paragraph_or_version_is_nobodys(client: Test
     place = {"paragraph_ids": [theirs["paragraph"]]}
     refused(client.post(f"/api/drafts/{mine.id}/place", json=place), 404, "not-found")
     ask = {"version_id": theirs["version"], "label": "use-analogy"}
-    refused(client.post(f"/api/drafts/{mine.id}/generations", json=ask), 404, "not-found")
+    refused(client.post("/api/generations", json=ask), 404, "not-found")
     refused(client.post(f"/api/versions/{head}/confirm", json={"base": theirs["version"]}), 409, "stale")
 
 

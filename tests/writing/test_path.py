@@ -8,8 +8,9 @@ from starlette.testclient import TestClient
 
 import app.writing.invariants  # noqa: F401  (adds its rules to the check)
 from app.db.check import check
+from app.settings import Settings
 from tests.conftest import ORIGIN, OWN_PAGE
-from tests.scripted import ScriptedEngine
+from tests.scripted import ScriptedEngine, scripted_app
 from tests.writing.desk import Desk, log, ok, refused
 
 
@@ -155,6 +156,10 @@ def test_what_was_typed_on_the_canvas_is_measured_when_asked(client: TestClient)
         ({"label": "no-such-label"}, "unknown-label"),
         ({"strategy": "no-such-strategy"}, "unknown-strategy"),
         ({"label": "own-prompt"}, "no-prompt"),
+        ({"label": "own-prompt", "prompt": " \n "}, "no-prompt"),
+        ({"label": "own-prompt", "prompt": "Cells age. " * 2_000}, "prompt-too-long"),
+        ({"prompt": "Say it for a child."}, "prompt-not-taken"),
+        ({"label": "own-prompt", "prompt": "a\0b"}, "invalid"),
         ({"n": 0}, "invalid"),
         ({"n": 9}, "invalid"),
     ],
@@ -164,7 +169,7 @@ def test_a_request_that_can_not_be_carried_out_is_refused(
 ) -> None:
     desk = Desk(client)
     body = {"version_id": desk.paragraphs()[0]["head"], "label": "use-analogy", **more}
-    refused(client.post(f"/api/drafts/{desk.id}/generations", json=body), 422, code)
+    refused(client.post("/api/generations", json=body), 422, code)
 
 
 def test_the_writers_own_prompt_goes_to_the_model_and_into_the_history(client: TestClient) -> None:
@@ -175,6 +180,39 @@ def test_the_writers_own_prompt_goes_to_the_model_and_into_the_history(client: T
     assert made["operation"] == "prompt"
     prompt = ok(client.get(f"/api/versions/{made['id']}/detail"))["prompt"]
     assert own in prompt["messages"][-1]["content"]
+
+
+def test_a_prompt_that_is_too_long_is_refused_in_words(client: TestClient) -> None:
+    desk = Desk(client)
+    body = {"version_id": desk.paragraphs()[0]["head"], "label": "own-prompt", "prompt": "x" * 20_000}
+    problem = refused(client.post("/api/generations", json=body), 422, "prompt-too-long")
+    assert "20,000 characters; 2,000" in problem["detail"]
+    ok(client.post("/api/generations", json=body | {"prompt": "x" * 2_000}), 201)
+
+
+@pytest.mark.parametrize("text", [r"\u0000", r"\ud800", r"\udc00 and more"])
+def test_what_no_database_takes_never_gets_into_a_prompt(client: TestClient, text: str) -> None:
+    """NUL, and halves of surrogate pairs: neither as the writer's own prompt nor as the paragraph under it."""
+    desk = Desk(client)
+    head = desk.paragraphs()[0]
+    headers = {"Content-Type": "application/json"}
+    body = f'{{"version_id": "{head["head"]}", "label": "own-prompt", "prompt": "Say {text}"}}'
+    assert client.post("/api/generations", content=body, headers=headers).status_code == 422
+    edit = f'{{"edits": [{{"paragraph_id": "{head["id"]}", "base": "{head["head"]}", "text": "Say {text}"}}]}}'
+    assert client.post(f"/api/drafts/{desk.id}/save", content=edit, headers=headers).status_code == 422
+
+
+def test_a_larger_model_rewrites_one_sentence_and_leaves_the_rest(settings: Settings) -> None:
+    text = "Cells divide. Telomeres, repetitive sequences of nucleotides, shorten by 70 bp at each division. They age."
+    large = settings.model_copy(update={"plans": "full"})
+    with TestClient(scripted_app(large), ORIGIN, headers=OWN_PAGE) as client:
+        client.get("/")
+        desk = Desk(client, text)
+        told = desk.revise(desk.paragraphs()[0]["head"], label="enhance-understanding", strategy="plain-sentence")
+        made = [data["version"]["text"] for name, data in told if name == "version"]
+        assert made
+        assert all(x.startswith("Cells divide. Picture ") and x.endswith(" They age.") for x in made)
+        assert not any("nucleotides" in x for x in made)
 
 
 def test_files_come_in_as_paragraphs(client: TestClient) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,9 +12,12 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from app.axes.types import Placement
+from app.llm.types import Chunk, Draw
+from app.main import create_app
 from app.settings import Settings
 from tests.conftest import ORIGIN, OWN_PAGE
-from tests.scripted import Fault, ScriptedEngine, scripted_app
+from tests.scripted import Fault, ScriptedEngine, ScriptedMeaning, ScriptedScorer, scripted_app
 from tests.writing.desk import Desk, log, ok, refused
 
 
@@ -124,7 +127,7 @@ def test_past_the_bound_a_request_is_refused_at_once(settings: Settings) -> None
         desk.ask(head)
         desk.ask(head)
         body = {"version_id": head, "label": "use-analogy"}
-        answer = client.post(f"/api/drafts/{desk.id}/generations", json=body)
+        answer = client.post("/api/generations", json=body)
         refused(answer, 503, "queue-full")
         assert int(answer.headers["Retry-After"]) > 0
 
@@ -167,6 +170,41 @@ def test_a_model_that_hangs_is_given_up_at_the_deadline(settings: Settings, kind
         assert told[-1][1]["partial"]
         assert queue(desk)["running"] == 0
         assert desk.revise(desk.paragraphs()[0]["head"])[-1][0] == "done"
+
+
+class SlowScorer(ScriptedScorer):
+    def score(self, texts: Sequence[str]) -> list[Placement]:
+        time.sleep(1.2)
+        return super().score(texts)
+
+
+def test_a_scorer_that_is_busy_is_no_stalled_model(settings: Settings) -> None:
+    quick = settings.model_copy(update={"stall_deadline": 0.8})
+    app = create_app(quick, engine=ScriptedEngine(), scorer=SlowScorer(), meaning=ScriptedMeaning())
+    with TestClient(app, ORIGIN, headers=OWN_PAGE) as client:
+        client.get("/")
+        desk = Desk(client)
+        assert desk.revise(desk.paragraphs()[0]["head"], n=1)[-1][0] == "done"
+
+
+class SlowReader(ScriptedEngine):
+    """Reads the prompt for 1.5 s, with a sign of life every now and then."""
+
+    def stream(self, draws: Sequence[Draw], cancel: threading.Event) -> Iterator[Chunk]:
+        for _ in range(5):
+            time.sleep(0.3)
+            yield Chunk(0, "")
+        yield from super().stream(draws, cancel)
+
+
+def test_a_model_that_reads_a_long_prompt_is_not_stalled(settings: Settings) -> None:
+    quick = settings.model_copy(update={"stall_deadline": 0.8})
+    with TestClient(scripted_app(quick, SlowReader()), ORIGIN, headers=OWN_PAGE) as client:
+        client.get("/")
+        desk = Desk(client)
+        told = desk.revise(desk.paragraphs()[0]["head"], n=1)
+        assert told[-1][0] == "done"
+        assert all(data["text"] for name, data in told if name == "token")
 
 
 def test_the_whole_has_a_deadline_too(settings: Settings) -> None:
@@ -223,7 +261,7 @@ def test_without_a_model_the_rest_works(settings: Settings) -> None:
         desk.type(paragraph, "Typing works.")
         ok(client.post(f"/api/drafts/{desk.id}/place", json={"paragraph_ids": [paragraph["id"]]}))
         body = {"version_id": desk.paragraphs()[0]["head"], "label": "use-analogy"}
-        problem = refused(client.post(f"/api/drafts/{desk.id}/generations", json=body), 503, "model-missing")
+        problem = refused(client.post("/api/generations", json=body), 503, "model-missing")
         assert "make setup" in problem["mend"]
         shown = ok(client.get("/api/model"))["problem"]
         assert shown["mend"] == problem["mend"]

@@ -11,22 +11,13 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from app.llm.gate import QueueFull
-from app.writing import generations, store
+from app.writing import generations
 from app.writing import views as v
 from app.writing.deps import Db, TheStudio, Work, WriterId
 from app.writing.routes.shared import PathId
 from app.writing.stream import Run
 
 router = APIRouter()
-
-
-@router.post("/drafts/{draft_id}/generations", status_code=201, response_model=v.GenerationView)
-def ask_in_draft(draft_id: PathId, body: v.Ask, studio: TheStudio, unit: Work) -> Response:
-    def work() -> v.GenerationView:
-        store.draft(unit.session, unit.writer_id, draft_id)
-        return generations.ask(unit.session, unit.writer_id, studio, body)
-
-    return unit.answer(work, 201)
 
 
 @router.post("/generations", status_code=201, response_model=v.GenerationView)
