@@ -5,6 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-for part in ("scoring", "engine", "editor"):
+for part in ("scoring", "engine", "editor", "canvas"):
     print(f"# benchmarks.{part}", flush=True)
     subprocess.run([sys.executable, "-m", f"benchmarks.{part}"], check=True)

@@ -46,23 +46,30 @@ WATCH = """() => {
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """The console script on a free port, with a new database and the models of the project's data directory."""
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
+def server(data: Path) -> Iterator[str]:
+    """The app on a free port, with its database in `data` and the models of the project's data directory."""
+    with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-        probe.close()
-        models = Settings().model_dir
-        models.mkdir(parents=True, exist_ok=True)
-        (Path(folder) / "models").symlink_to(models)
-        env = {**os.environ, "HOST": "127.0.0.1", "PORT": str(port), "SPATIAL_DATA_DIR": folder}
-        script = Path(sys.executable).parent / "spatialbalancing"
-        process = subprocess.Popen([script, "serve"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait()
+    models = Settings().model_dir
+    models.mkdir(parents=True, exist_ok=True)
+    (data / "models").symlink_to(models)
+    env = {**os.environ, "HOST": "127.0.0.1", "PORT": str(port), "SPATIAL_DATA_DIR": str(data)}
+    command = [sys.executable, "-m", "app", "serve"]
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def chromium() -> str:
+    """Where Debian, or whoever else, put it."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        raise SystemExit("Chromium is not installed; `apt-get install chromium` brings it.")
+    return found
 
 
 def until(url: str, seconds: float = 300) -> float:
@@ -91,9 +98,9 @@ def press(page: Page, label: str) -> dict[str, float]:
 
 
 def measure() -> dict[str, Any]:
-    with server() as url, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as url, sync_playwright() as playwright:
         open_after, ready_after = until(url + "/healthz"), until(url + "/readyz")
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(CHROMIUM))
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(CHROMIUM))
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(url)
         page.wait_for_load_state("networkidle")

@@ -63,7 +63,7 @@ function result(version) {
 }
 
 /** What the version has that its parent has not: for a spliced sentence, the sentence. */
-function novelty(version, parent) {
+export function novelty(version, parent) {
   const [text, old] = [version.text, parent?.text ?? ""];
   let start = 0;
   while (start < text.length && text[start] === old[start]) start += 1;

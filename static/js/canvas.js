@@ -3,9 +3,10 @@ import { open, place, placeAll } from "./actions.js";
 import * as chart from "./chart.js";
 import { byId, el, icon, svg } from "./dom.js";
 import { DRAGGED } from "./editor.js";
-import { bend, HOME, including, projection, within, zoomed } from "./geometry.js";
+import { bend, HOME, including, outside, projection, within, zoomed } from "./geometry.js";
 import { labelOf } from "./generations.js";
 import * as handles from "./nodes.js";
+import * as landmarks from "./landmarks.js";
 import { showPane } from "./panes.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
@@ -23,6 +24,8 @@ const ghosts = el("div", { class: "handles", "aria-hidden": "true" });
 const empty = el("div", { class: "empty" });
 const measuring = el("p", { class: "measuring", hidden: true });
 const corners = new Map();
+/** What moves with the paper while it is dragged. */
+const floating = [overlay, ghosts, landmarks.layer, layer];
 
 let range = { x: [...HOME.x], y: [...HOME.y] };
 let size = { width: 0, height: 0 };
@@ -54,7 +57,9 @@ function build() {
     discarded.setAttribute("aria-pressed", state.ui.discarded);
     discarded.hidden = ![...state.versions.values()].some((version) => version.status === "discarded");
   });
-  byId("frame").append(plot, ...corners.values(), axis("x"), axis("y"), overlay, ghosts, layer, empty, measuring, tools);
+  const minimap = landmarks.build({ show, fit });
+  const paper = el("div", { class: "paper" }, overlay, ghosts, landmarks.layer, layer);
+  byId("frame").append(plot, ...corners.values(), axis("x"), axis("y"), paper, empty, measuring, minimap, tools);
 }
 
 function drawEmpty(versions) {
@@ -175,12 +180,13 @@ function draw() {
   growFor(versions);
   handles.draw(versions, project(), { animate: dataMoved });
   dataMoved = false;
-  layer.style.transform = "";
+  for (const node of floating) node.style.transform = "";
   drawPath();
   drawGhosts();
   drawArrow();
   drawEmpty(versions);
   drawCorners();
+  landmarks.draw(versions, project(), range, handles.allSpots());
   if (chartStale) chart.draw(plot, { range, ...size, versions, project: project(), moved });
   chartStale = false;
 }
@@ -207,11 +213,13 @@ function moved(next, done) {
   if (!done && panned) {
     const at = projection(panFrom, size.width, size.height);
     const shift = `translate(${(panFrom.x[0] - next.x[0]) * at.sx}px, ${(next.y[0] - panFrom.y[0]) * at.sy}px)`;
-    for (const node of [layer, ghosts, overlay]) node.style.transform = shift;
+    for (const node of floating) node.style.transform = shift;
+    landmarks.follow(next, { zooms: false });
     return;
   }
   range = next;
-  for (const node of [layer, ghosts, overlay]) node.style.transform = "";
+  for (const node of floating) node.style.transform = "";
+  landmarks.follow(range, { zooms: !panned });
   if (done) {
     panFrom = null;
     record(panned ? "canvas.panned" : "canvas.zoomed", { range: [...range.x, ...range.y] });
@@ -232,8 +240,19 @@ function show(next) {
   drawSoon();
 }
 
-export const zoom = (factor) => show(zoomed(range, factor));
+/** Towards the selected version where it is in view: what the writer looks at must not slip away. */
+export function zoom(factor) {
+  const place = handles.spotOf(state.selected) && store.placeOf(store.versionOf(state.selected));
+  show(zoomed(range, factor, place && !outside(place, range) ? place : null));
+}
 export const fit = () => show(including(HOME, store.nodes().map(store.placeOf), 6));
+
+/** So close that these versions part, as far as they do. */
+function closer(ids) {
+  const places = ids.map((id) => store.placeOf(store.versionOf(id)));
+  const [one] = places;
+  show(including({ x: [one.engagement - 1, one.engagement + 1], y: [one.exposition - 1, one.exposition + 1] }, places, 1));
+}
 
 /** Open a version and go to it in the panel. */
 function enter(id) {
@@ -279,7 +298,7 @@ function noteLanding() {
 export function start() {
   build();
   const frame = byId("frame");
-  handles.start(layer, leaders, { open, enter });
+  handles.start(layer, leaders, { open, enter, closer });
   receiveDrops(frame);
   layer.addEventListener("wheel", (event) => {
     if (!event.target.closest(".node")) return;
@@ -300,7 +319,7 @@ export function start() {
     handles.redress();
     drawPath();
     drawArrow();
-    if (hidden) drawSoon();
+    if (hidden || handles.spotOf(state.selected)?.stacked) drawSoon();
   });
   store.on("armed", drawArrow);
   const redrawForTheme = () => drawSoon();

@@ -5,6 +5,8 @@ export const MARGIN = { l: 28, r: 8, t: 8, b: 28 };
 export const HOME = { x: [32, 68], y: [32, 68] };
 const NEAR = 23; // pixels under which two handles would cover each other
 const RINGS = 4;
+/** With more points than this a heap is clearer than a swarm: what finds no room close by is stacked. */
+const MANY = 150;
 
 /** A function from (engagement, exposition) to pixels inside a frame of this size. */
 export function projection({ x, y }, width, height) {
@@ -26,19 +28,19 @@ export function including(range, places, room = 4) {
   return grown;
 }
 
-/** Scale a range around its middle. */
-export function zoomed({ x, y }, factor) {
-  const scale = ([low, high]) => {
-    const middle = (low + high) / 2;
-    const half = Math.min(Math.max(((high - low) / 2) * factor, 1), 400);
-    return [middle - half, middle + half];
+/** Scale a range around its middle, or so that `still` (a place inside it) stays where it is. */
+export function zoomed({ x, y }, factor, still = null) {
+  const scale = ([low, high], fixed = (low + high) / 2) => {
+    const span = Math.min(Math.max((high - low) * factor, 2), 800);
+    const from = fixed - (span * (fixed - low)) / (high - low);
+    return [from, from + span];
   };
-  return { x: scale(x), y: scale(y) };
+  return { x: scale(x, still?.engagement), y: scale(y, still?.exposition) };
 }
 
 /**
  * Move points that would cover an earlier one to the nearest free spot; the earlier in the list, the firmer it stands.
- * Where no spot is near (hundreds in one place) a point stays: arrow keys and the history still reach it.
+ * Where no spot is near (hundreds in one place) a point is `stacked` on those there.
  */
 export function apart(points) {
   const cells = new Map();
@@ -51,27 +53,62 @@ export function apart(points) {
     }
     return true;
   };
+  const rings = points.length > MANY ? 1 : RINGS;
   return points.map((point) => {
-    let spot = { x: point.x, y: point.y, nudged: false };
+    let spot = { x: point.x, y: point.y, nudged: false, stacked: false };
     if (!free(spot.x, spot.y)) {
-      search: for (let ring = 1; ring <= RINGS; ring += 1) {
+      spot.stacked = true;
+      search: for (let ring = 1; ring <= rings; ring += 1) {
         const steps = 8 * ring;
         for (let step = 0; step < steps; step += 1) {
           const angle = (step / steps) * 2 * Math.PI - Math.PI / 4;
           const x = point.x + Math.cos(angle) * ring * NEAR;
           const y = point.y + Math.sin(angle) * ring * NEAR;
           if (free(x, y)) {
-            spot = { x, y, nudged: true };
+            spot = { x, y, nudged: true, stacked: false };
             break search;
           }
         }
       }
     }
+    if (spot.stacked) return spot;
     const cell = key(spot.x, spot.y);
     if (cells.has(cell)) cells.get(cell).push(spot);
     else cells.set(cell, [spot]);
     return spot;
   });
+}
+
+/** The smallest range that holds the view and all places, with a little room: what a map of everything shows. */
+export const extent = (range, places) => including({ x: [...range.x], y: [...range.y] }, places, 1);
+
+export const outside = ({ engagement, exposition }, { x, y }) =>
+  engagement < x[0] || engagement > x[1] || exposition < y[0] || exposition > y[1];
+
+/** A range of the same size around another middle. */
+export const centred = ({ x, y }, atX, atY) => ({
+  x: [atX - (x[1] - x[0]) / 2, atX + (x[1] - x[0]) / 2],
+  y: [atY - (y[1] - y[0]) / 2, atY + (y[1] - y[0]) / 2],
+});
+
+export const MINIMAP = { width: 128, height: 96 };
+const GAP = 3;
+
+/** A box of this size beside a node that covers nothing in `taken` and stays in `frame`; null where there is none. */
+export function free({ x, y }, { width, height }, half, frame, taken) {
+  const beside = y - Math.min(height / 2, 10);
+  const tries = [
+    { side: "right", left: x + half + GAP, top: beside },
+    { side: "left", left: x - half - GAP - width, top: beside },
+    { side: "below", left: x - half, top: y + half },
+    { side: "above", left: x - half, top: y - half - height },
+  ];
+  for (const { side, left, top } of tries) {
+    const box = { side, left, top, right: left + width, bottom: top + height };
+    if (left < frame.left || top < frame.top || box.right > frame.right || box.bottom > frame.bottom) continue;
+    if (taken.every((it) => box.right <= it.left || box.left >= it.right || box.bottom <= it.top || box.top >= it.bottom)) return box;
+  }
+  return null;
 }
 
 const HEADINGS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };

@@ -3,6 +3,7 @@ import { open } from "./actions.js";
 import { byId, el, redraw } from "./dom.js";
 import { labelOf } from "./generations.js";
 import { face, hoverIn, hoverOut, nameOf } from "./nodes.js";
+import { record } from "./recorder.js";
 import * as store from "./store.js";
 import { KIND_WORDS, kindOf, moveWords } from "./words.js";
 
@@ -11,6 +12,10 @@ const root = () => byId("history");
 let whose = "paragraph";
 let status = "all";
 let listedFor = null;
+let query = "";
+let noting = 0;
+const NOTED_AFTER = 1200;
+const SEARCHED_FROM = 6; // with fewer versions the eye is quicker
 
 function select(label, value, options, change) {
   return el("select", { "aria-label": label, data: { key: label }, onchange: (event) => { change(event.target.value); draw(); } },
@@ -21,8 +26,25 @@ function listed() {
   return [...state.versions.values()].filter((version) =>
     !version.folded && store.numberOf(version.paragraph_id) > 0 && version.text.trim()
     && (whose === "draft" || version.paragraph_id === state.paragraph)
-    && (status === "all" || kindOf(version) === status));
+    && (status === "all" || kindOf(version) === status) && matches(version));
 }
+
+/** Every word that is looked for stands in the version's text or in what it is called. */
+function matches(version) {
+  const hay = `${version.text} ${labelOf(version.label)?.name ?? ""} v${version.number}`.toLocaleLowerCase();
+  return query.toLocaleLowerCase().split(/\s+/).every((word) => hay.includes(word));
+}
+
+// One element for good: drawn anew, its caret would jump while the writer types.
+const search = el("input", {
+  type: "search", class: "search", "aria-label": "Search the history", placeholder: "Search the history", autocomplete: "off", data: { key: "search" },
+  oninput: () => {
+    query = search.value.trim();
+    draw();
+    clearTimeout(noting);
+    noting = setTimeout(() => { if (query) record("history.searched", { chars: query.length, found: listed().length }); }, NOTED_AFTER);
+  },
+});
 
 /** Children under their parent, oldest first; whose parent is filtered out stands at the left. */
 function tree(versions) {
@@ -80,8 +102,9 @@ function draw() {
       el("div", { class: "filters" },
         select("Versions of", whose, { paragraph: "this paragraph", draft: "the whole draft" }, (value) => { whose = value; }),
         select("Which versions", status, { all: "all", proposed: "proposed", confirmed: "confirmed", typed: "typed by hand", original: "original", discarded: "discarded" }, (value) => { status = value; }))),
+    state.versions.size > SEARCHED_FROM ? search : null,
     lines.length ? el("ul", { class: "history" }, lines.map(line))
-      : el("p", { class: "panel-empty" }, status === "all" ? (whose === "paragraph" && !state.paragraph ? "Select a paragraph to see its versions." : "No versions yet.") : "No version like that here."));
+      : el("p", { class: "panel-empty" }, query ? "Nothing like that here. Try fewer words, or look in the whole draft." : status === "all" ? (whose === "paragraph" && !state.paragraph ? "Select a paragraph to see its versions." : "No versions yet.") : "No version like that here."));
 }
 
 /** Another version of the same paragraph was selected: the list stays. */

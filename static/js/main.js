@@ -13,7 +13,6 @@ import * as generations from "./generations.js";
 import * as goal from "./goal.js";
 import * as history from "./history.js";
 import * as labels from "./labels.js";
-import * as landmarks from "./landmarks.js";
 import * as muse from "./muse.js";
 import { notice } from "./notices.js";
 import * as opened from "./opened.js";
@@ -68,7 +67,7 @@ function dressBar() {
 dressBar();
 for (const part of [
   theme, panes, drafts, editor, files, labels, prompts, sources, opened, candidates, compare, combine, history, muse, goal,
-  conflict, undo, project, shortcuts, canvas, landmarks, tour,
+  conflict, undo, project, shortcuts, canvas, tour,
 ]) part.start();
 recorder.start();
 

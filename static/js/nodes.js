@@ -11,6 +11,7 @@ const HOVER_AFTER = 90;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 const buttons = new Map(); // version id → button
+const stacks = el("div", {});
 let spots = new Map(); // version id → {x, y, nudged, id}
 /** Where a version comes from when it first appears (its ghost's pixels). */
 export const origins = new Map();
@@ -19,9 +20,11 @@ let layer = null;
 let leaders = null;
 let openVersion = () => {};
 let enterVersion = () => {};
+let lookAround = () => {};
 
 export const ids = () => spots.keys();
 export const spotOf = (id) => spots.get(id) || null;
+export const allSpots = () => [...spots.values()];
 
 /** What a node looks like, for the canvas and for the history beside it. */
 export function face(version) {
@@ -152,10 +155,42 @@ export function draw(versions, project, { animate = false } = {}) {
       button.animate([{ transform: `translate(${from.x}px, ${from.y}px)` }, { transform: to }], { duration: 200, easing: "ease-out" });
     }
     button.style.transform = to;
+    button.dataset.stacked = spot.stacked;
     if (spot.nudged) leader(project, version, spot);
   }
+  drawStacks(standing);
   const holder = buttons.get(state.selected) || buttons.get(standing[0]?.id);
   for (const button of buttons.values()) button.tabIndex = button === holder ? 0 : -1;
+}
+
+/** Those that found no spot of their own are counted on the nearest that did; pressing the number goes closer. */
+function drawStacks(standing) {
+  const heaps = new Map(); // the firm version's id → ids stacked on it
+  for (const version of standing) {
+    const spot = spots.get(version.id);
+    if (!spot.stacked) continue;
+    const { id } = nearest(spot);
+    if (heaps.has(id)) heaps.get(id).push(version.id);
+    else heaps.set(id, [version.id]);
+  }
+  stacks.replaceChildren(...[...heaps].map(([id, ids]) => {
+    const chip = el("button", {
+      class: "stack", type: "button", title: "Go closer", "aria-label": `${ids.length} more ${ids.length === 1 ? "version" : "versions"} here: go closer`,
+      data: { stack: id }, onclick: () => lookAround([id, ...ids]),
+    }, `+${ids.length}`);
+    chip.style.transform = `translate(${spots.get(id).x}px, ${spots.get(id).y}px)`;
+    return chip;
+  }));
+}
+
+function nearest({ x, y }) {
+  let best = null;
+  let least = Infinity;
+  for (const spot of spots.values()) {
+    const far = spot.stacked ? Infinity : (spot.x - x) ** 2 + (spot.y - y) ** 2;
+    if (far < least) [best, least] = [spot, far];
+  }
+  return best;
 }
 
 function leader(project, version, spot) {
@@ -167,6 +202,7 @@ function leader(project, version, spot) {
 /** While the view zooms: every handle to its place, and no more; standing apart is settled when it ends. */
 export function follow(project) {
   leaders.replaceChildren();
+  stacks.replaceChildren();
   for (const [id, button] of buttons) {
     const { engagement, exposition } = store.placeOf(store.versionOf(id));
     const { x, y } = project(engagement, exposition);
@@ -184,8 +220,10 @@ export function redress() {
   for (const [id, button] of buttons) button.tabIndex = id === state.selected ? 0 : -1;
 }
 
-export function start(handles, leaderGroup, { open, enter }) {
+export function start(handles, leaderGroup, { open, enter, closer }) {
   layer = handles;
+  layer.append(stacks);
+  lookAround = closer;
   leaders = leaderGroup;
   openVersion = open;
   enterVersion = enter;

@@ -52,4 +52,23 @@ export function join(left, right) {
   return { text: left + gap + right, caret: left.length + gap.length };
 }
 
+const COMMON = new Set(
+  ("about above after again against almost along already also although always among another around because been before began being "
+  + "below between both called came cannot could does done down during each either enough even ever every find first five form four from further gave give given "
+  + "goes going have having here however into itself just kind know known later least less like likely long made make many means might more most much must near need never next often once only onto other others over own part perhaps quite rather really said same seem several shall should show shows shown since some still such take taken than that their them then there these they thing think this those though three through thus time together toward under until upon used using very want were what when where whether which while whole whose will with within without work would year years your yours").split(" "),
+);
+
+/** Up to `most` words that tell this text from `others`: often here, in few of them (tf-idf, Spärck Jones 1972). */
+export function keywords(text, others, most = 2) {
+  const words = (it) => (it.match(/\p{L}[\p{L}\p{M}-]{3,}/gu) || []).filter((word) => !COMMON.has(word.toLowerCase()));
+  const found = new Map(); // in lower case → as first written, how often
+  for (const word of words(text)) {
+    const key = word.toLowerCase();
+    found.set(key, { word: found.get(key)?.word ?? word, count: (found.get(key)?.count ?? 0) + 1 });
+  }
+  const sets = others.map((other) => new Set(words(other).map((word) => word.toLowerCase())));
+  const weight = (key) => found.get(key).count * Math.log((1 + sets.length) / (0.5 + sets.filter((set) => set.has(key)).length));
+  return [...found.keys()].sort((a, b) => weight(b) - weight(a)).slice(0, most).map((key) => found.get(key).word);
+}
+
 export const countWords = (text) => (text.match(/[\p{L}\p{N}][\p{L}\p{N}\p{M}'’-]*/gu) || []).length;
