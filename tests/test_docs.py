@@ -31,18 +31,3 @@ def test_make_without_a_target_lists_every_command():
     ).stdout
     for command in ("setup", "run", "test", "bench", "lint", "soak", "clean"):
         assert re.search(rf"^  make {command} +[A-Z]", listed, re.MULTILINE)
-
-
-def test_another_build_of_torch_takes_the_place_of_the_one_that_is_there(tmp_path):
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "python").touch()
-    (tmp_path / ".torch").write_text("https://one.example\n")
-    (tmp_path / ".runtime").touch()
-
-    def setup(*more):
-        command = ["make", "--dry-run", f"VENV={tmp_path}", "setup", *more]
-        return subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True).stdout
-
-    assert "Installing torch" not in setup()
-    assert "Installing torch" not in setup("TORCH_INDEX_URL=https://one.example")
-    assert "--force-reinstall --no-deps --index-url https://two.example" in setup("TORCH_INDEX_URL=https://two.example")

@@ -125,7 +125,7 @@ class Reviser:
         parent = Parent(text)
         yield Measuring()
         origin = self.scorer.score([text])[0]
-        chosen = self._strategies(label, strategy)
+        chosen = label.usable(strategy, full=self.full)
         offset = random.Random(seed).randrange(len(chosen))  # noqa: S311
         plans = [chosen[(offset + i) % len(chosen)] for i in range(n)]
         slots = {i: Slot(i, plan.id, draw_seed(seed, i, 0)) for i, plan in enumerate(plans)}
@@ -161,19 +161,6 @@ class Reviser:
         landed.sort(key=lambda c: rank(c, origin, label))
         moved = bool(landed) and "wrong-way" not in landed[0].flags
         yield Finished(tuple(c.index for c in landed), moved)
-
-    def _strategies(self, label: Label, wanted: str | None) -> list[Strategy]:
-        usable = [s for s in label.strategies if self.full or s.small]
-        if wanted is None:
-            return usable
-        named = [s for s in usable if wanted.casefold() in (s.id, s.name.casefold())]
-        if not named:
-            raise KeyError(
-                f"“{label.name}” has no strategy “{wanted}” for this model. It has "
-                + ", ".join(f"“{s.name}”" for s in usable)
-                + "."
-            )
-        return named
 
     def _ask(self, strategy: Strategy, parent: Parent, seed: int, draw: int, own: str) -> Ask:
         openings = candidates.prefills(strategy, seed)

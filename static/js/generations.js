@@ -152,8 +152,9 @@ export async function stop(id) {
   if (generation.status === "asking") return;
   try {
     const answer = await post(`/api/generations/${id}/stop`, {}, { seconds: 10 });
-    // The stream tells the rest; one that never began ends here.
-    if (!aborts.has(id)) store.changeGeneration(id, { status: answer.status === "queued" ? "cancelled" : answer.status });
+    // The stream tells the rest, and may have told it before this answer came; one that never began ends here.
+    const ended = !store.running(state.generations.get(id) ?? { status: "gone" });
+    if (!ended && !aborts.has(id)) store.changeGeneration(id, { status: answer.status === "queued" ? "cancelled" : answer.status });
   } catch {
     // Leaving the stream cancels just as well.
     aborts.get(id)?.abort();
