@@ -19,6 +19,9 @@ BODIES: dict[str, Any] = {
     "/confirm": {"base": "{version}"},
     "/edits": {"text": "x"},
     "/generations": {"version_id": "{version}", "label": "use-analogy"},
+    "/undo": {"step": "{version}"},
+    "/redo": {"step": "{version}"},
+    "/drafts/{draft_id}/archive": {"version_ids": ["{version}"]},
     "/drafts/{draft_id}": {"title": "Mine now"},
 }
 
