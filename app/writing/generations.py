@@ -17,7 +17,7 @@ from app.db.base import now
 from app.db.engine import Database
 from app.llm.types import EngineInfo
 from app.web.errors import Problem
-from app.writing import events, store
+from app.writing import events, store, undo
 from app.writing import views as v
 from app.writing.events import MOST_KEPT, note
 from app.writing.models import UNFINISHED, Generation, Version
@@ -240,7 +240,7 @@ def land(session: Session, job: Job, candidate: Candidate, model: EngineInfo) ->
     note_version(session, draft, version, [job.parent_id], head=False)
     placed = events.VersionPlaced(**asdict(candidate.placement))
     note(session, job.writer_id, job.draft_id, placed, version.id)
-    session.flush()
+    undo.keep(session, draft, version.operation, version.paragraph_id)
     return version_views(session, job.draft_id, [version])[0]
 
 

@@ -17,11 +17,15 @@ from app.db.check import Invariant
 from app.writing.events import SERVER_EVENTS, client_events
 from app.writing.models import (
     STATUSES,
+    STEP_STATES,
     UNFINISHED,
     Draft,
     Generation,
+    Goal,
     LoggedEvent,
     Paragraph,
+    Source,
+    Step,
     Version,
     VersionParent,
 )
@@ -64,13 +68,13 @@ class HeadsBelong(Invariant):
 
 
 class RemovedIsEmpty(Invariant):
-    """A paragraph is removed when its text in the draft is empty, and only then."""
+    """A paragraph is removed when its text in the draft is empty, or its making was taken back, and only then."""
 
     def broken(self, session: Session) -> Iterator[str]:
         wrong = (
             select(Paragraph.id)
             .join(Version, Version.id == Paragraph.head_version_id)
-            .where(Paragraph.removed != (Version.text == ""))
+            .where(Paragraph.removed != or_(Version.text == "", Version.archived))
         )
         for paragraph in session.scalars(wrong):
             yield f"Paragraph {paragraph} is marked as removed but has text, or the other way round."
@@ -128,6 +132,19 @@ class GenerationsEnd(Invariant):
                 yield f"Generation {generation} ranks versions that are not its own, or not all of them."
 
 
+class StepsAreInOrder(Invariant):
+    """What can be redone was done after all that can be undone."""
+
+    def broken(self, session: Session) -> Iterator[str]:
+        for step, state in session.execute(select(Step.id, Step.state).where(Step.state.not_in(STEP_STATES))):
+            yield f"Step {step} is {state}, which no step can be."
+        last = select(Step.draft_id, func.max(Step.number).label("number")).where(Step.state == "done")
+        done = last.group_by(Step.draft_id).subquery()
+        early = select(Step.id).join(done, done.c.draft_id == Step.draft_id)
+        for step in session.scalars(early.where(Step.state == "undone", Step.number < done.c.number)):
+            yield f"Step {step} is undone, but a later one is not."
+
+
 class EventsAreNumbered(Invariant):
     """No recorder's number is there twice."""
 
@@ -177,8 +194,25 @@ class _State:
     versions: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Status and SHA-256 of the text, by version."""
     scorers: dict[str, str] = field(default_factory=dict)
+    archived: set[str] = field(default_factory=set)
+    goals: dict[str, dict[str, bool]] = field(default_factory=dict)
+    """active and removed, by goal."""
+    sources: dict[str, bool] = field(default_factory=dict)
+    """Whether it is removed, by source."""
 
     def take(self, kind: str, payload: dict[str, Any], version: str | None) -> None:
+        match kind.partition(".")[0]:
+            case "version":
+                self._take_version(kind, payload, str(version))
+            case "goal" | "source":
+                self._take_attached(kind, payload)
+            case "step":
+                for change in payload["changes"]:
+                    self._set(change["what"], change["id"], change["value"])
+            case _:
+                self._take_text(kind, payload)
+
+    def _take_text(self, kind: str, payload: dict[str, Any]) -> None:
         match kind:
             case "draft.created" | "draft.renamed":
                 self.title = payload["title"]
@@ -190,17 +224,57 @@ class _State:
                 self.on_canvas.add(payload["paragraph_id"])
             case "paragraph.unplaced":
                 self.on_canvas.discard(payload["paragraph_id"])
+
+    def _take_version(self, kind: str, payload: dict[str, Any], version: str) -> None:
+        match kind:
             case "version.created":
-                self._created(payload, str(version))
+                self._created(payload, version)
             case "version.placed":
-                self.scorers[str(version)] = payload["scorer_id"]
+                self.scorers[version] = payload["scorer_id"]
             case "version.confirmed":
-                self.heads[payload["paragraph_id"]] = str(version)
+                self.heads[payload["paragraph_id"]] = version
                 self._status(version, "confirmed")
             case "version.discarded":
                 self._status(version, "discarded")
             case "version.restored":
                 self._status(version, payload["status"])
+            case "version.archived":
+                self.archived.add(version)
+            case "version.unarchived":
+                self.archived.discard(version)
+
+    def _take_attached(self, kind: str, payload: dict[str, Any]) -> None:
+        match kind:
+            case "goal.set":
+                for goal in self.goals.values():
+                    goal["active"] = False
+                self.goals[payload["goal_id"]] = {"active": True, "removed": False}
+            case "goal.cleared":
+                self.goals[payload["goal_id"]]["active"] = False
+            case "source.added":
+                self.sources[payload["source_id"]] = False
+            case "source.removed":
+                self.sources[payload["source_id"]] = True
+
+    def _set(self, what: str, row: str, value: Any) -> None:
+        """As undo or redo left it."""
+        match what:
+            case "title":
+                self.title = value
+            case "order":
+                self.order = value
+            case "head":
+                self.heads[row] = value
+            case "status":
+                self._status(row, value)
+            case "on_canvas":
+                (self.on_canvas.add if value else self.on_canvas.discard)(row)
+            case "archived":
+                (self.archived.add if value else self.archived.discard)(row)
+            case "goal.active" | "goal.removed":
+                self.goals[row][what.removeprefix("goal.")] = value
+            case "source.removed":
+                self.sources[row] = value
 
     def _created(self, payload: dict[str, Any], version: str) -> None:
         paragraph = payload["paragraph_id"]
@@ -213,8 +287,8 @@ class _State:
             elif paragraph not in self.order:
                 self.order = [*self.order, paragraph]
 
-    def _status(self, version: str | None, status: str) -> None:
-        self.versions[str(version)] = (status, self.versions.get(str(version), ("", ""))[1])
+    def _status(self, version: str, status: str) -> None:
+        self.versions[version] = (status, self.versions.get(version, ("", ""))[1])
 
 
 class ReplayGivesTheState(Invariant):
@@ -243,11 +317,18 @@ class ReplayGivesTheState(Invariant):
                 state.on_canvas.add(paragraph.id)
             if not paragraph.removed:
                 state.order.append(paragraph.id)
-        rows = select(Version.id, Version.status, Version.text, Version.scorer_id).where(Version.draft_id == draft.id)
-        for version, status, text, scorer in session.execute(rows):
+        columns = (Version.id, Version.status, Version.text, Version.scorer_id, Version.archived)
+        rows = select(*columns).where(Version.draft_id == draft.id)
+        for version, status, text, scorer, archived in session.execute(rows):
             state.versions[version] = (status, hashlib.sha256(text.encode()).hexdigest())
             if scorer is not None:
                 state.scorers[version] = scorer
+            if archived:
+                state.archived.add(version)
+        for goal in session.scalars(select(Goal).where(Goal.draft_id == draft.id)):
+            state.goals[goal.id] = {"active": goal.active, "removed": goal.removed}
+        for source in session.scalars(select(Source).where(Source.draft_id == draft.id)):
+            state.sources[source.id] = source.removed
         return state
 
 

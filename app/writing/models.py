@@ -13,6 +13,7 @@ from app.db.base import ID, Base, new_id, now
 Json = JSON(none_as_null=True)
 OPERATIONS = ("import", "label", "prompt", "combine", "manual", "move")
 STATUSES = ("written", "proposed", "confirmed", "discarded")
+STEP_STATES = ("done", "undone", "dropped")
 UNFINISHED = ("queued", "running")
 
 

@@ -20,7 +20,7 @@ from app.text import diff, facts
 from app.text import paragraphs as text_paragraphs
 from app.web import security
 from app.web.errors import Problem, not_found
-from app.writing import events, store
+from app.writing import events, store, undo
 from app.writing import views as v
 from app.writing.events import note
 from app.writing.models import Draft, LoggedEvent, Paragraph, Version, Writer
@@ -135,6 +135,7 @@ def rename(session: Session, writer_id: str, draft_id: str, title: str) -> v.Dra
     if title != draft.title:
         draft.title, draft.updated_at = title, now()
         note(session, writer_id, draft.id, events.DraftRenamed(title=title))
+    undo.keep(session, draft, "rename")
     words = store.words(session, [draft.id]).get(draft.id, 0)
     return v.DraftEntry(id=draft.id, title=draft.title, updated_at=draft.updated_at, words=words)
 
@@ -185,7 +186,7 @@ def save(session: Session, writer_id: str, draft_id: str, wanted: v.Save) -> v.C
             known[paragraph.id] = paragraph
         head = session.get(Version, paragraph.head_version_id) if paragraph.head_version_id else None
         text = "" if blank else edit.text
-        if head is None or head.text != text:
+        if head is None or head.text != text or (paragraph.removed and not blank):
             made.append(_set_text(session, draft, paragraph, text, "manual", head))
         if blank:
             order = [i for i in order if i != paragraph.id]
@@ -200,6 +201,9 @@ def save(session: Session, writer_id: str, draft_id: str, wanted: v.Save) -> v.C
         note(session, writer_id, draft_id, events.DraftOrdered(order=order))
     if made or order != before:
         draft.updated_at = now()
+    edited = {x.paragraph_id for x in made}
+    kind = undo.TYPING if any(x.text for x in made) else "remove" if made else "order"
+    undo.keep(session, draft, kind, edited.pop() if len(edited) == 1 else None)
     parents = store.parents(session, Version.id.in_([x.id for x in made]))
     changed = {parent for ids in parents.values() for parent in ids}
     shown = [*made, *(session.get_one(Version, i) for i in sorted(changed) if i not in {x.id for x in made})]
@@ -321,7 +325,7 @@ def unscored(session: Session, writer_id: str, draft_id: str) -> list[Version]:
     return [
         x
         for x in store.versions(session, draft_id)
-        if x.paragraph_id in shown and x.scorer_id is None and x.id not in folded and x.text.strip()
+        if x.paragraph_id in shown and x.scorer_id is None and x.id not in folded and not x.archived and x.text.strip()
     ]
 
 
@@ -337,6 +341,7 @@ def place(
             paragraph.on_canvas = True
             note(session, writer_id, draft_id, events.ParagraphPlaced(paragraph_id=paragraph_id))
         changed.append(v.ParagraphView.of(paragraph))
+    undo.keep(session, draft, "place", changed[0].id if len(changed) == 1 else None)
     return placed.model_copy(update={"paragraphs": changed})
 
 
@@ -364,6 +369,7 @@ def take_off(session: Session, writer_id: str, draft_id: str, paragraph_ids: Seq
             known[paragraph_id].on_canvas = False
             note(session, writer_id, draft_id, events.ParagraphUnplaced(paragraph_id=paragraph_id))
     changed = [v.ParagraphView.of(known[i]) for i in dict.fromkeys(paragraph_ids)]
+    undo.keep(session, draft, "unplace", changed[0].id if len(changed) == 1 else None)
     return v.Placed(number=draft.number, versions=[], paragraphs=changed)
 
 
@@ -390,7 +396,7 @@ def confirm(session: Session, writer_id: str, version_id: str, base: str) -> v.C
         raise Problem(409, "empty", "This version has no text, so it can't be confirmed.")
     if paragraph.head_version_id != base:
         raise _stale(session, draft.id, [(paragraph, version.text)])
-    if version.status != "confirmed" or paragraph.head_version_id != version.id:
+    if version.status != "confirmed" or paragraph.head_version_id != version.id or paragraph.removed:
         was_removed = paragraph.removed
         version.status = "confirmed"
         paragraph.head_version_id, paragraph.removed = version.id, False
@@ -401,7 +407,10 @@ def confirm(session: Session, writer_id: str, version_id: str, base: str) -> v.C
             order = [p.id for p in store.paragraphs(session, draft.id) if not p.removed]
             _renumber({p.id: p for p in store.paragraphs(session, draft.id)}, order)
             note(session, writer_id, draft.id, events.DraftOrdered(order=order))
-    session.flush()
+        if version.archived:
+            version.archived = False
+            note(session, writer_id, draft.id, events.VersionUnarchived(), version.id)
+    undo.keep(session, draft, "confirm", paragraph.id)
     return v.Confirmed(
         version=version_views(session, draft.id, [version])[0],
         paragraph=v.ParagraphView.of(paragraph),
@@ -416,16 +425,16 @@ def discard(session: Session, writer_id: str, version_id: str) -> v.VersionView:
     if version.status != "discarded":
         note(session, writer_id, draft.id, events.VersionDiscarded(was=version.status), version.id)
         version.status = "discarded"
-    session.flush()
+    undo.keep(session, draft, "discard", paragraph.id)
     return version_views(session, draft.id, [version])[0]
 
 
 def restore(session: Session, writer_id: str, version_id: str) -> v.VersionView:
-    draft, _, version = store.hold_version(session, writer_id, version_id)
+    draft, paragraph, version = store.hold_version(session, writer_id, version_id)
     if version.status == "discarded":
         version.status = store.last_status_before_discard(session, version.id) or "proposed"
         note(session, writer_id, draft.id, events.VersionRestored(status=version.status), version.id)
-    session.flush()
+    undo.keep(session, draft, "restore", paragraph.id)
     return version_views(session, draft.id, [version])[0]
 
 
@@ -439,7 +448,7 @@ def edit_by_hand(session: Session, writer_id: str, version_id: str, text: str) -
     values = Version(paragraph_id=parent.paragraph_id, operation="manual", text=text, status="proposed", flags=[])
     version = store.add_version(session, draft, values, [parent.id])
     note_version(session, draft, version, [parent.id], head=False)
-    session.flush()
+    undo.keep(session, draft, "edit", version.paragraph_id)
     return version_views(session, draft.id, [version])[0]
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from app.axes.types import Placement
@@ -91,6 +91,12 @@ def paragraphs(session: Session, draft_id: str) -> Sequence[Paragraph]:
     return session.scalars(own.order_by(Paragraph.position, Paragraph.id)).all()
 
 
+def order(session: Session, draft_id: str) -> list[str]:
+    """Ids of the paragraphs of the draft as one text, first to last."""
+    own = select(Paragraph.id).where(Paragraph.draft_id == draft_id, Paragraph.removed.is_(False))
+    return list(session.scalars(own.order_by(Paragraph.position, Paragraph.id)))
+
+
 def versions(session: Session, draft_id: str) -> Sequence[Version]:
     return session.scalars(select(Version).where(Version.draft_id == draft_id).order_by(Version.number)).all()
 
@@ -111,16 +117,17 @@ def parents(session: Session, where: ColumnElement[bool]) -> dict[str, list[str]
 
 def folded(session: Session, draft_id: str, paragraph_ids: Collection[str] | None = None) -> set[str]:
     """Versions that are only a stage of typing: the writer's own, neither chosen nor refused, with one successor
-    that is typing as well, and nothing else hanging from them. Of the whole draft, or of some paragraphs."""
-    child = aliased(Version)
-    own = Version.draft_id == draft_id
+    that is typing as well, and nothing else hanging from them. What is archived, as undone typing is, counts only
+    among its like. Of the whole draft, or of some paragraphs."""
+    child, parent = aliased(Version), aliased(Version)
+    own = parent.draft_id == draft_id
     if paragraph_ids is not None:
-        own &= Version.paragraph_id.in_(paragraph_ids)
+        own &= parent.paragraph_id.in_(paragraph_ids)
     children = (
         select(VersionParent.parent_id, func.count(), func.min(child.operation), func.max(child.operation))
         .join(child, child.id == VersionParent.version_id)
-        .join(Version, Version.id == VersionParent.parent_id)
-        .where(own)
+        .join(parent, parent.id == VersionParent.parent_id)
+        .where(own, or_(child.archived.is_(False), parent.archived))
         .group_by(VersionParent.parent_id)
     )
     only_typed_on = {
@@ -231,6 +238,28 @@ def first_undone(session: Session, draft_id: str) -> Step | None:
     """What *Redo* does again."""
     undone = select(Step).where(Step.draft_id == draft_id, Step.state == "undone")
     return session.scalar(undone.order_by(Step.number).limit(1))
+
+
+def undone(session: Session, draft_id: str) -> Sequence[Step]:
+    """All that *Redo* could do again."""
+    return session.scalars(select(Step).where(Step.draft_id == draft_id, Step.state == "undone")).all()
+
+
+def last_step_number(session: Session, draft_id: str) -> int:
+    """0 before the first."""
+    return session.scalar(select(func.max(Step.number)).where(Step.draft_id == draft_id)) or 0
+
+
+def steps_of_kind(session: Session, draft_id: str, kind: str) -> Sequence[Step]:
+    """The newest, latest first."""
+    own = select(Step).where(Step.draft_id == draft_id, Step.kind == kind)
+    return session.scalars(own.order_by(Step.number.desc()).limit(SHOWN_GENERATIONS)).all()
+
+
+def made_together(session: Session, version_ids: Iterable[str]) -> set[str]:
+    """The versions of the generations that these are of."""
+    own = select(Version.generation_id).where(Version.id.in_(list(version_ids)), Version.generation_id.is_not(None))
+    return set(session.scalars(select(Version.id).where(Version.generation_id.in_(own))))
 
 
 # ── writing ────────────────────────────────────────────────────────────────────────────────────────────────────────

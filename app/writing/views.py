@@ -154,15 +154,25 @@ class GoalView(BaseModel):
 
 
 class StepView(BaseModel):
-    """Something that can be undone or redone."""
+    """Something that can be undone or redone. `versions` is how many it made or decided about, `version_id` the first
+    of them."""
 
     id: str
     kind: str
     paragraph_id: str | None
+    version_id: str | None
+    versions: int
 
     @classmethod
     def of(cls, step: Step) -> StepView:
-        return cls(id=step.id, kind=step.kind, paragraph_id=step.paragraph_id)
+        about = dict.fromkeys(change["id"] for change in step.changes if change["what"] in ("status", "archived"))
+        return cls(
+            id=step.id,
+            kind=step.kind,
+            paragraph_id=step.paragraph_id,
+            version_id=next(iter(about), None),
+            versions=len(about),
+        )
 
 
 class StepsView(BaseModel):
@@ -223,6 +233,27 @@ class Changed(BaseModel):
     number: int
     versions: list[VersionView]
     paragraphs: list[ParagraphView]
+
+
+class WantedStep(_In):
+    """`step` is the one that the writer saw as the next to undo or redo."""
+
+    step: Id
+
+
+class Stepped(Changed):
+    """After undoing or redoing `step`. `order` has the paragraphs that are not removed, first to last."""
+
+    step: StepView
+    steps: StepsView
+    order: list[str]
+    title: str
+    sources: list[SourceView]
+    goals: list[GoalView]
+
+
+class Archive(_In):
+    version_ids: list[Id] = Field(min_length=1, max_length=5_000)
 
 
 class Place(_In):

@@ -62,6 +62,22 @@ class Desk:
     def revise(self, version_id: str, **more: Any) -> Told:
         return self.run(self.ask(version_id, **more)["id"])
 
+    def try_step(self, verb: str, step: str) -> Response:
+        """`verb`: undo or redo."""
+        answer: Response = self.client.post(f"/api/drafts/{self.id}/{verb}", json={"step": step})
+        return answer
+
+    def all_steps(self, verb: str) -> list[str]:
+        """Undo or redo as long as there is something; the kinds of what was done."""
+        kinds = []
+        step = self.draft()["steps"][verb]
+        while step:
+            answer = ok(self.try_step(verb, step["id"]))
+            assert answer["step"]["id"] == step["id"]
+            kinds.append(step["kind"])
+            step = answer["steps"][verb]
+        return kinds
+
 
 def ok(answer: Response, status: int = 200) -> Any:
     assert answer.status_code == status, answer.text[:1000]

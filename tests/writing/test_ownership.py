@@ -18,6 +18,9 @@ BODIES: dict[str, Any] = {
     "/place": {"paragraph_ids": ["{paragraph}"]},
     "/confirm": {"base": "{version}"},
     "/edits": {"text": "x"},
+    "/undo": {"step": "{version}"},
+    "/redo": {"step": "{version}"},
+    "/drafts/{draft_id}/archive": {"version_ids": ["{version}"]},
     "/drafts/{draft_id}": {"title": "Mine now"},
 }
 
