@@ -138,18 +138,6 @@ def delete(session: Session, writer_id: str, draft_id: str) -> None:
     note(session, writer_id, draft.id, events.DraftDeleted())
 
 
-def as_markdown(session: Session, writer_id: str, draft_id: str) -> tuple[str, str]:
-    """Title and text of the draft as it stands; noted in the log."""
-    draft = store.hold(session, writer_id, draft_id)
-    heads = [
-        session.get_one(Version, p.head_version_id).text
-        for p in store.paragraphs(session, draft_id)
-        if not p.removed and p.head_version_id
-    ]
-    note(session, writer_id, draft_id, events.DraftExported(number=draft.number))
-    return draft.title, "\n\n".join([f"# {draft.title}", *heads]) + "\n"
-
-
 # ── typing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -275,13 +263,16 @@ def _set_text(
     return version
 
 
-def note_version(session: Session, draft: Draft, version: Version, parents: list[str], *, head: bool) -> None:
+def note_version(
+    session: Session, draft: Draft, version: Version, parents: list[str], *, head: bool, status: str | None = None
+) -> None:
+    """`status` is the one it had at first, where that is another than now."""
     event = events.VersionCreated(
         paragraph_id=version.paragraph_id,
         number=version.number,
         parents=parents,
         operation=version.operation,
-        status=version.status,
+        status=status or version.status,
         head=head,
         removed=head and not version.text,
         text_sha256=hashlib.sha256(version.text.encode()).hexdigest(),
