@@ -3,13 +3,14 @@ import { post, Problem, upload } from "./api.js";
 import { byId } from "./dom.js";
 import { notice } from "./notices.js";
 import * as outbox from "./outbox.js";
+import { bringProject, isProject } from "./project.js";
 import * as store from "./store.js";
 import { plural } from "./words.js";
 
 const { state } = store;
 
 export async function readFiles(files) {
-  for (const file of files) await readFile(file);
+  for (const file of files) await (isProject(file) ? bringProject(file) : readFile(file));
 }
 
 async function readFile(file) {
