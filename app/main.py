@@ -19,6 +19,7 @@ from app.web import errors, health, idempotency, logs, static
 from app.web.security import BodyCap, OriginCheck, SecurityHeaders
 from app.writing import generations, pages, routes
 from app.writing.candidates import Meaning
+from app.writing.projectfile import MOST_UPLOADED
 from app.writing.studio import Studio
 
 log = structlog.get_logger()
@@ -64,7 +65,8 @@ def create_app(
     errors.install(app)
 
     # The last added is the outermost: a refusal gets the headers too.
-    app.add_middleware(BodyCap, most=settings.max_body_bytes, larger={"/api/imports": settings.max_upload_bytes})
+    larger = {"/api/imports": settings.max_upload_bytes, "/api/projects": MOST_UPLOADED}
+    app.add_middleware(BodyCap, most=settings.max_body_bytes, larger=larger)
     app.add_middleware(OriginCheck, allowed_origins=settings.allowed_origins)
     app.add_middleware(SecurityHeaders)
     return app

@@ -175,7 +175,7 @@ class DraftCreated(_ServerEvent):
 
     type: Literal["draft.created"] = "draft.created"
     title: str = Field(description="Its title.")
-    source: Literal["sample", "text", "empty"] = Field(description="What it was made from.")
+    source: Literal["sample", "text", "empty", "project"] = Field(description="What it was made from.")
 
 
 class DraftRenamed(_ServerEvent):
@@ -192,10 +192,12 @@ class DraftDeleted(_ServerEvent):
 
 
 class DraftExported(_ServerEvent):
-    """A draft was exported as Markdown."""
+    """A draft was exported."""
 
     type: Literal["draft.exported"] = "draft.exported"
     number: int = Field(description="The draft's number then.")
+    format: Literal["md", "docx", "spatial"] = Field("md", description="As what: Markdown, Word or a project file.")
+    provenance: bool = Field(False, description="Whether with the table of who wrote which sentence.")
 
 
 class DraftOrdered(_ServerEvent):
@@ -227,7 +229,9 @@ class VersionCreated(_ServerEvent):
     number: int = Field(description="Its number in the draft, from 1, without holes.")
     parents: list[str] = Field(description="Ids of the versions it was made from.")
     operation: str = Field(description="import, label, prompt, combine, manual or move.")
-    status: str = Field(description="written (the writer's own text in the draft) or proposed.")
+    status: str = Field(
+        description="written (the writer's own text in the draft) or proposed; out of a project file, any."
+    )
     head: bool = Field(description="Whether it became the paragraph's text in the draft.")
     removed: bool = Field(description="Whether the paragraph was thereby removed from the draft.")
     text_sha256: str = Field(description="SHA-256 of its text in UTF-8.")

@@ -146,21 +146,6 @@ def delete(session: Session, writer_id: str, draft_id: str) -> None:
     note(session, writer_id, draft.id, events.DraftDeleted())
 
 
-def as_markdown(session: Session, writer_id: str, draft_id: str) -> tuple[Draft, str]:
-    """The draft, and its text as it stands."""
-    draft = store.draft(session, writer_id, draft_id)
-    heads = [
-        session.get_one(Version, p.head_version_id).text
-        for p in store.paragraphs(session, draft_id)
-        if not p.removed and p.head_version_id
-    ]
-    return draft, "\n\n".join([f"# {draft.title}", *heads]) + "\n"
-
-
-def note_export(session: Session, draft: Draft) -> None:
-    note(session, draft.writer_id, draft.id, events.DraftExported(number=draft.number))
-
-
 # ── typing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -287,13 +272,16 @@ def _set_text(
     return version
 
 
-def note_version(session: Session, draft: Draft, version: Version, parents: list[str], *, head: bool) -> None:
+def note_version(
+    session: Session, draft: Draft, version: Version, parents: list[str], *, head: bool, status: str | None = None
+) -> None:
+    """`status` is the one it had at first, where that is another than now."""
     event = events.VersionCreated(
         paragraph_id=version.paragraph_id,
         number=version.number,
         parents=parents,
         operation=version.operation,
-        status=version.status,
+        status=status or version.status,
         head=head,
         removed=head and not version.text,
         text_sha256=hashlib.sha256(version.text.encode()).hexdigest(),
@@ -341,6 +329,7 @@ def place(
             paragraph.on_canvas = True
             note(session, writer_id, draft_id, events.ParagraphPlaced(paragraph_id=paragraph_id))
         changed.append(v.ParagraphView.of(paragraph))
+    draft = store.draft(session, writer_id, draft_id)
     undo.keep(session, draft, "place", changed[0].id if len(changed) == 1 else None)
     return placed.model_copy(update={"paragraphs": changed})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
@@ -18,6 +19,7 @@ from app.writing.models import (
     Generation,
     Goal,
     LoggedEvent,
+    MuseCard,
     Paragraph,
     Source,
     Step,
@@ -186,6 +188,14 @@ def last_status_before_discard(session: Session, version_id: str) -> str | None:
     return payload["was"] if payload else None
 
 
+def statuses_before_discard(session: Session, draft_id: str) -> dict[str, str]:
+    """By version, of all that were ever discarded."""
+    discarded = select(LoggedEvent.version_id, LoggedEvent.payload).where(
+        LoggedEvent.draft_id == draft_id, LoggedEvent.type == "version.discarded"
+    )
+    return {str(version): payload["was"] for version, payload in session.execute(discarded.order_by(LoggedEvent.id))}
+
+
 def contiguous(session: Session, recorder: str) -> int:
     """The number up to which all of a recorder's events are stored; 0 for none."""
     mine = select(func.count(), func.max(LoggedEvent.seq)).where(LoggedEvent.recorder == recorder)
@@ -226,6 +236,21 @@ def goals(session: Session, draft_id: str) -> Sequence[Goal]:
     """The draft's, oldest first."""
     own = select(Goal).where(Goal.draft_id == draft_id, Goal.removed.is_(False))
     return session.scalars(own.order_by(Goal.created_at, Goal.id)).all()
+
+
+def generations(session: Session, draft_id: str) -> Sequence[Generation]:
+    """All of the draft's, oldest first."""
+    own = select(Generation).where(Generation.draft_id == draft_id)
+    return session.scalars(own.order_by(Generation.created_at, Generation.id)).all()
+
+
+Belonging = TypeVar("Belonging", Source, Goal, MuseCard)
+
+
+def everything(session: Session, kind: type[Belonging], draft_id: str) -> Sequence[Belonging]:
+    """All of the draft's, oldest first, those removed among them."""
+    own = select(kind).where(kind.draft_id == draft_id)
+    return session.scalars(own.order_by(kind.created_at, kind.id)).all()
 
 
 def last_done(session: Session, draft_id: str) -> Step | None:

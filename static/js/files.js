@@ -3,6 +3,7 @@ import { post, Problem, upload } from "./api.js";
 import { byId, uuid } from "./dom.js";
 import { notice } from "./notices.js";
 import * as outbox from "./outbox.js";
+import { bringProject, isProject } from "./project.js";
 import * as store from "./store.js";
 import { fitting } from "./textwork.js";
 import { plural } from "./words.js";
@@ -10,7 +11,7 @@ import { plural } from "./words.js";
 const { state } = store;
 
 export async function readFiles(files) {
-  for (const file of files) await readFile(file);
+  for (const file of files) await (isProject(file) ? bringProject(file) : readFile(file));
 }
 
 async function readFile(file) {

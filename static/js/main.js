@@ -48,23 +48,7 @@ async function insist(work, says) {
   }
 }
 
-function dressBar() {
-  byId("import").prepend(icon("in"));
-  const link = byId("export");
-  link.prepend(icon("out"));
-  link.addEventListener("click", async (event) => {
-    if (store.state.save.state === "saved") return;
-    event.preventDefault();
-    try {
-      await outbox.settled();
-      link.click();
-    } catch (problem) {
-      notice(`Your last words are not saved yet, so they would be missing. ${problem.sentence ?? ""}`, { bad: true });
-    }
-  });
-}
-
-dressBar();
+byId("import").prepend(icon("in"));
 for (const part of [
   theme, panes, drafts, editor, files, labels, prompts, sources, opened, candidates, compare, combine, history, muse, goal,
   conflict, undo, project, shortcuts, canvas, tour,

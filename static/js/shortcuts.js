@@ -8,6 +8,7 @@ import { numbered } from "./labels.js";
 import { editByHand } from "./opened.js";
 import { showPane } from "./panes.js";
 import * as store from "./store.js";
+import * as tour from "./tour.js";
 
 const { state } = store;
 const selected = () => store.versionOf(state.selected);
@@ -63,7 +64,7 @@ function toggleHelp() {
     el("p", {}, "Place a paragraph on the canvas: higher explains more, further right grips more. Press a label under the canvas; new versions land where they measure. Open one to see what changed, then confirm it into the draft, edit it, or discard it."),
     el("div", { class: "help-grid" }, HELP.map(([title, keys]) => el("section", {}, el("h3", {}, title),
       el("ul", {}, keys.map(([key, words]) => el("li", {}, el("span", { class: "keys" }, key.split(" ").map((one) => (one === "…" ? "…" : el("kbd", {}, one)))), el("span", {}, words))))))),
-    el("label", { class: "row" }, box, "Single-key shortcuts"));
+    el("div", { class: "row" }, el("label", { class: "row" }, box, "Single-key shortcuts"), el("span", { class: "spacer" }), tour.button()));
   dialog.showModal();
 }
 

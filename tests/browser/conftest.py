@@ -170,13 +170,16 @@ def complaints() -> Complaints:
 
 @pytest.fixture
 def writer(chromium: Browser, complaints: Complaints) -> Iterator[Callable[..., BrowserContext]]:
-    """Makes writers: each has a browser profile, and so a session, of their own."""
+    """Makes writers: each has a browser profile, and so a session, of their own. They have seen the tour, unless
+    `tour` is true."""
     contexts: list[BrowserContext] = []
 
-    def make(**options: object) -> BrowserContext:
+    def make(*, tour: bool = False, **options: object) -> BrowserContext:
         settings: dict[str, object] = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"}
         context = chromium.new_context(**{**settings, **options})  # type: ignore[arg-type]
         context.set_default_timeout(20_000)
+        if not tour:
+            context.add_init_script("try { localStorage.setItem('tour', 'seen'); } catch {}")
         contexts.append(context)
         return context
 

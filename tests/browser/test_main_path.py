@@ -72,7 +72,8 @@ def test_from_the_sample_to_a_confirmed_version(
     expect(page.locator(".paragraph[data-confirmed=true]")).to_have_count(1)
 
     with page.expect_download() as download:
-        page.get_by_role("link", name="Export").click()
+        page.get_by_role("button", name="Export", exact=True).click()
+        page.locator(".export-menu [data-form=md]").click()
     exported = download.value.path().read_text(encoding="utf-8")
     paragraphs = exported.strip().split("\n\n")
     assert confirmed in paragraphs

@@ -1,11 +1,9 @@
-"""Drafts: listing, saving, files in and out."""
+"""Drafts: listing, saving, texts in."""
 
 from __future__ import annotations
 
-import re
 from pathlib import PurePath
 from typing import Annotated
-from urllib.parse import quote
 
 from fastapi import APIRouter, File, UploadFile
 from fastapi.responses import Response
@@ -14,7 +12,7 @@ from app.text import documents
 from app.web.errors import Problem
 from app.writing import service, store
 from app.writing import views as v
-from app.writing.deps import Db, ReadSession, Work, WriterId
+from app.writing.deps import ReadSession, Work, WriterId
 from app.writing.routes.shared import PathId
 
 router = APIRouter()
@@ -43,17 +41,6 @@ def rename_draft(draft_id: PathId, body: v.Renamed, unit: Work) -> Response:
 @router.delete("/drafts/{draft_id}", status_code=204)
 def delete_draft(draft_id: PathId, unit: Work) -> Response:
     return unit.answer(lambda: service.delete(unit.session, unit.writer_id, draft_id), 204)
-
-
-@router.get("/drafts/{draft_id}/export.md", response_class=Response)
-def export_markdown(draft_id: PathId, writer_id: WriterId, database: Db) -> Response:
-    with database.read() as session:
-        draft, text = service.as_markdown(session, writer_id, draft_id)
-    database.try_write(lambda session: service.note_export(session, draft))
-    name = re.sub(r"[^\w\- ]", "", draft.title).strip() or "draft"
-    plain = name.encode("ascii", "ignore").decode().strip() or "draft"
-    disposition = f"attachment; filename=\"{plain}.md\"; filename*=UTF-8''{quote(name)}.md"
-    return Response(text, media_type="text/markdown", headers={"Content-Disposition": disposition})
 
 
 @router.post("/drafts/{draft_id}/save", response_model=v.Changed)
