@@ -82,18 +82,17 @@ def merge(a: str, b: str, mix: float) -> Merged:
     first; at 0.5 all of both are there; past it the first text's leave in the same manner. Of two forms of one
     sentence one is taken: each goes over to `b`'s at a mix of its own, the first first.
     """
-    plan = _Plan(a, b)
-    return plan.at(mix)
+    return Plan(a, b).at(mix)
 
 
-class _Plan:
+class Plan:
     """What is decided once for two texts: the order of all their sentences, and at which mix each comes or goes."""
 
     def __init__(self, a: str, b: str) -> None:
         self.texts = (a, b)
         self.a, self.b = sentences.split(a), sentences.split(b)
         self.pairs = _align(self.a, self.b)
-        of_a, of_b = {p.a: p for p in self.pairs}, {p.b: p for p in self.pairs}
+        self.of_a, self.of_b = of_a, of_b = {p.a: p for p in self.pairs}, {p.b: p for p in self.pairs}
         forms = [p for p in self.pairs if p.moved or not p.same]
         self.turns = {p: (k + 0.5) / len(forms) for k, p in enumerate(forms)}
         # A second form of a sentence that has its partner already stands only where no form of the other text does.
@@ -104,14 +103,14 @@ class _Plan:
         self.echo_b = {j for j in only_b if _echoes(self.b[j], self.a)}
         self.leaves = {i: 1 - t for i, t in _thresholds(self.a, only_a, self.echo_a).items()}
         self.comes = _thresholds(self.b, only_b, self.echo_b)
-        self.order = self._order(of_a, of_b)
+        self.order = self._order()
 
-    def _order(self, of_a: dict[int, Pair], of_b: dict[int, Pair]) -> list[tuple[int | None, int | None]]:
+    def _order(self) -> list[tuple[int | None, int | None]]:
         """(i, None), (None, j) or, where both stand at one place, (i, j)."""
         order: list[tuple[int | None, int | None]] = []
         j = 0
         for i in range(len(self.a)):
-            pair = of_a.get(i)
+            pair = self.of_a.get(i)
             if pair is None or pair.moved:
                 order.append((i, None))
                 continue
@@ -122,10 +121,10 @@ class _Plan:
         return order
 
     def at(self, mix: float) -> Merged:
+        """See `merge`."""
         chosen: list[tuple[Literal["a", "b"], int, Origin]] = []
-        of_a, of_b = {p.a: p for p in self.pairs}, {p.b: p for p in self.pairs}
         for i, j in self.order:
-            pair = of_a.get(i) if i is not None else of_b.get(j) if j is not None else None
+            pair = self.of_a.get(i) if i is not None else self.of_b.get(j) if j is not None else None
             if pair is not None:
                 to_b = mix >= 1 or (mix > 0 and mix > self.turns.get(pair, 0.5))
                 if pair.moved and to_b != (j is not None):

@@ -129,10 +129,25 @@ def degenerate(answer: str, asked: Ask, parent: Parent, finish: FinishReason) ->
         "run-on": finish == "length" or not _ENDS.search(answer),
         "copy": _copies(answer, parent, inserted=inserted),
         "echo": _echoes(words, asked, parent),
-        "leak": bool(_LEAK.search(answer)) and not _LEAK.search(parent.text),
+        "leak": leaks(answer) and not leaks(parent.text),
         "repeats": _repeats(words),
-        "quotes": bool(_QUOTES.search(answer)) and not _QUOTES.search(parent.text),
-        "invented": _invents(answer, parent),
+        "quotes": quotes(answer) and not quotes(parent.text),
+        "invented": invents(answer, parent),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def unfit(answer: str, copied: Sequence[Parent], parent: Parent, finish: FinishReason) -> str | None:
+    """As `degenerate`, for a whole text made of several (`copied`, together `parent`)."""
+    words = _words(answer)
+    reasons = {
+        "empty": len(words) < 4,
+        "run-on": finish == "length" or not _ENDS.search(answer),
+        "copy": any(_copies(answer, one, inserted=False) for one in copied),
+        "leak": leaks(answer) and not leaks(parent.text),
+        "repeats": _repeats(words),
+        "quotes": quotes(answer) and not quotes(parent.text),
+        "invented": invents(answer, parent),
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
 
@@ -165,7 +180,17 @@ def _repeats(words: list[str]) -> bool:
     return any(n > max(2, len(words) // 20) or (a == b and not a.isdigit()) for (a, b), n in pairs.items())
 
 
-def _invents(answer: str, parent: Parent) -> bool:
+def leaks(text: str) -> bool:
+    """Whether it talks about the task, or holds the model's own marks."""
+    return bool(_LEAK.search(text))
+
+
+def quotes(text: str) -> bool:
+    return bool(_QUOTES.search(text))
+
+
+def invents(answer: str, parent: Parent) -> bool:
+    """Whether it holds numbers, names or references that the parent lacks."""
     added = facts.compare(parent.text, answer).added
     return bool(added.numbers or added.names or added.citations)
 

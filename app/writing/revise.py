@@ -8,13 +8,13 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import hypot
 
 from app.axes.types import Placement, Scorer
-from app.llm.types import Draw, Engine, FinishReason, Prompt, Sampling
+from app.llm.types import Draw, Engine, EngineError, FinishReason, Prompt, Sampling
 from app.text import facts
-from app.writing import candidates
+from app.writing import candidates, join
 from app.writing.candidates import Ask, Meaning, Parent
 from app.writing.strategies import Book, Label, Strategy, load_book
 
@@ -147,6 +147,89 @@ class Reviser:
         landed.sort(key=lambda c: rank(c, origin, label))
         moved = bool(landed) and "wrong-way" not in landed[0].flags
         yield Finished(tuple(c.index for c in landed), moved)
+
+    def combine(
+        self,
+        a: str,
+        b: str,
+        mix: float,
+        *,
+        n: int = 3,
+        seed: int = 0,
+        cancel: threading.Event | None = None,
+    ) -> Iterator[Event]:
+        """One version of two: `n` are written, the best one lands. Raises EngineError, Unplaceable.
+
+        The best keeps most facts of both and stands nearest to the point on the way from `a` (mix 0) to `b` (mix 1).
+        Ends like `revise` after `cancel`; `moved` tells whether it is nearer to that point than `a` and `b` are.
+        """
+        cancel = cancel or threading.Event()
+        both = Parent(f"{a}\n\n{b}")
+        placed_a, placed_b = self.scorer.score([a, b])
+        point = join.wanted(placed_a, placed_b, mix)
+        bases = [] if self.full else self._bases(a, b, mix, point)
+        slots = {i: Slot(i, join.JOINED, draw_seed(seed, i, 0)) for i in range(n)}
+        yield Started(tuple(slots.values()))
+
+        found: list[tuple[float, Candidate]] = []
+        for turn in range(ROUNDS):
+            based = {i: bases[(i + turn * n) % len(bases)] for i in slots} if bases else {}
+            asked = {i: join.ask(self.book, based[i]) if bases else join.ask_full(self.book, a, b, mix) for i in slots}
+            draws = {i: Draw(prompt, draw_seed(seed, i, turn), sampling) for i, (prompt, sampling) in asked.items()}
+            for i, written, finish in self._write(draws, cancel):
+                if finish is None:
+                    yield Token(i, written)
+                    continue
+                if finish == "cancelled" or cancel.is_set():
+                    return
+                answer = candidates.tidy(written)
+                if bases:
+                    reason = join.unusable(answer, based[i], both, finish)
+                    text = answer if reason else join.linked(answer, based[i])
+                else:
+                    reason, text = candidates.unfit(answer, [Parent(a), Parent(b)], both, finish), answer
+                if reason is None and any(text == other.text for _, other in found):
+                    reason = "twin"
+                if reason is not None:
+                    yield Dropped(i, reason, answer, again=turn + 1 < ROUNDS)
+                    continue
+                candidate = self._combined(i, text, answer, draws[i], [a, b])
+                found.append((join.cost([a, b], text, candidate.placement, point), candidate))
+            slots = {i: slot for i, slot in slots.items() if all(c.index != i for _, c in found)}
+            if not slots:
+                break
+        if not found:
+            yield Finished((), moved=False)
+            return
+        found.sort(key=lambda costed: (costed[0], costed[1].index))
+        for _, other in found[1:]:
+            yield Dropped(other.index, "outranked", other.answer, again=False)
+        best = found[0][1]
+        yield Landed(best)
+        apart = join.distance(best.placement, point)
+        yield Finished((best.index,), moved=apart < min(join.distance(placed_a, point), join.distance(placed_b, point)))
+
+    def _bases(self, a: str, b: str, mix: float, point: tuple[float, float]) -> list[join.Base]:
+        """The merged texts that are best by what `combine` goes by, each with the place of its link."""
+        merged = join.near(a, b, mix)
+        placements = self.scorer.score([m.text for m in merged]) if merged else []
+        costs = {m.text: join.cost([a, b], m.text, p, point) for m, p in zip(merged, placements, strict=True)}
+        merged.sort(key=lambda m: costs[m.text])
+        found = [joints for m in merged if (joints := join.joints(m))]
+        if not found:
+            raise EngineError(
+                "nothing-between",
+                "These two versions share their sentences in such a way that no merged text lies between them.",
+                "Compare them and pick single changes instead.",
+            )
+        # Of each text its sharpest turn first, then what further turns there are.
+        return [joints[0] for joints in found] + [joint for joints in found for joint in joints[1:]]
+
+    def _combined(self, i: int, text: str, answer: str, draw: Draw, parents: list[str]) -> Candidate:
+        lost = facts.compare_all(parents, text).lost
+        flags = [f"lost-{kind}" for kind, words in asdict(lost).items() if words]
+        placement = self.scorer.score([text])[0]
+        return Candidate(i, text, answer, placement, join.JOINED, draw.seed, tuple(flags), draw.prompt, draw.sampling)
 
     def _strategies(self, label: Label, wanted: str | None) -> list[Strategy]:
         usable = [s for s in label.strategies if self.full or s.small]
