@@ -18,7 +18,7 @@ from app.db.engine import Database
 from app.llm.types import EngineInfo
 from app.web.errors import Problem
 from app.writing import combine as combining
-from app.writing import events, store
+from app.writing import events, join, store
 from app.writing import views as v
 from app.writing.events import MOST_KEPT, note
 from app.writing.models import UNFINISHED, Generation, Version
@@ -108,6 +108,9 @@ def ask(session: Session, writer_id: str, studio: Studio, wanted: v.Ask) -> v.Ge
 def combine(session: Session, writer_id: str, studio: Studio, wanted: v.Combine) -> v.GenerationView:
     """Ask for one version made of two. Raises Problem 404, 409, 422, and 503 as `ask` does."""
     first, second = combining.pair(session, writer_id, wanted.version_id, wanted.other_version_id)
+    if not studio.settings.full_plans and not join.near(first.text, second.text, wanted.mix):
+        detail = "No text lies between these two, sentence by sentence. Compare them and pick single changes instead."
+        raise Problem(422, "nothing-between", detail)
     generation = Generation(
         draft_id=first.draft_id,
         paragraph_id=first.paragraph_id,

@@ -12,11 +12,10 @@ from dataclasses import asdict, dataclass
 from math import hypot
 
 from app.axes.types import Placement
-from app.llm.types import FinishReason, Message, Prompt, Sampling
-from app.text import facts
-from app.text.merge import Merged, Piece, Plan
-from app.writing import candidates
-from app.writing.candidates import Parent
+from app.llm.types import Message, Prompt, Sampling
+from app.text import facts, names
+from app.text.merge import Merged, Plan
+from app.writing import terms
 from app.writing.strategies import Book
 
 JOINED = "joined by the model"
@@ -26,9 +25,8 @@ OFFSETS = (0.0, -0.1, 0.1, -0.2, 0.2)
 """Mixes tried around the wanted one."""
 FACT_COST = 2.0
 """Points of distance that a lost fact weighs: about the scorer's spread on one paragraph."""
-LONGEST_LINK = 4
-"""Words. Longer openings are the beginnings of sentences of the model's own."""
-
+COMMON = 4.0
+"""Zipf frequency from which a word is held to be no name."""
 _OPENING = re.compile(r"^(?:[^\W_]+[’'-]?[ ]?){1,5},")
 
 
@@ -66,13 +64,8 @@ def joints(merged: Merged) -> list[Base]:
     pieces = merged.pieces
     turns = [i for i in range(1, len(pieces)) if pieces[i].origin != pieces[i - 1].origin]
     free = [i for i in turns if not _OPENING.match(pieces[i].text)]
-    return [Base(merged, i) for i in sorted(free, key=lambda i: (_turn(pieces[i - 1], pieces[i]), i))]
-
-
-def _turn(before: Piece, after: Piece) -> int:
-    if "both" not in (before.origin, after.origin):
-        return 0
-    return 1 if before.origin == "both" else 2
+    led = [i for i in free if pieces[i].origin != "both"] or free
+    return [Base(merged, i) for i in sorted(led, key=lambda i: (pieces[i - 1].origin == "both", i))]
 
 
 def ask(book: Book, base: Base) -> tuple[Prompt, Sampling]:
@@ -81,10 +74,10 @@ def ask(book: Book, base: Base) -> tuple[Prompt, Sampling]:
     for example in book.combine.examples:
         turns += [
             Message("user", _request(example.first, example.second)),
-            Message("assistant", f"{example.link}, {_lowered(example.second)}"),
+            Message("assistant", f"{example.link},"),
         ]
     turns.append(Message("user", _request(base.before, base.after)))
-    return Prompt(tuple(turns)), Sampling(temperature=0.8, top_p=0.9, max_tokens=12, stop=(",", "\n"))
+    return Prompt(tuple(turns)), Sampling(temperature=0.6, top_p=0.9, max_tokens=8, stop=(",", "\n"))
 
 
 def _request(first: str, second: str) -> str:
@@ -112,24 +105,10 @@ def mix_words(mix: float) -> str:
     return "Take almost everything from the second version and only the best point of the first"
 
 
-def unusable(link: str, base: Base, both: Parent, finish: FinishReason) -> str | None:
-    """Why a link can't be used, as one word, or None.
-
-    empty, run-on (longer than a link, or cut off), copy (a beginning of either sentence), leak, quotes, invented.
-    """
-    words = re.findall(r"[^\W_]+", link.lower())
-    beside = {
-        word for text in (base.before, base.after) for word in re.findall(r"[^\W_]+", text.lower()) if len(word) > 3
-    }
-    reasons = {
-        "empty": not words,
-        "run-on": len(words) > LONGEST_LINK or finish == "length" or not re.fullmatch(r"[\w’' -]*", link),
-        "copy": bool(beside & set(words)),
-        "leak": candidates.leaks(link),
-        "quotes": candidates.quotes(link),
-        "invented": candidates.invents(f"{link}, {_lowered(base.after)}", both),
-    }
-    return next((reason for reason, holds in reasons.items() if holds), None)
+def link_of(answer: str, book: Book) -> str | None:
+    """The link as the book writes it, or None where the answer is none of its links."""
+    told = answer.strip(" ,:").casefold()
+    return next((link for link in book.combine.links if link.casefold() == told), None)
 
 
 def linked(link: str, base: Base) -> str:
@@ -138,17 +117,15 @@ def linked(link: str, base: Base) -> str:
     for piece in base.merged.pieces[: base.at]:
         at = text.index(piece.text, at) + len(piece.text)
     at = text.index(base.after, at)
-    opening = link[:1].upper() + link[1:]
-    return f"{text[:at]}{opening}, {_lowered(base.after)}{text[at + len(base.after) :]}"
+    return f"{text[:at]}{link}, {_lowered(base.after)}{text[at + len(base.after) :]}"
 
 
 def _lowered(sentence: str) -> str:
-    """Its first letter small, where that is no name, sign or “I”."""
+    """Its first letter small, where its first word is a common one, and no name, sign or “I”."""
     first = re.match(r"[^\W\d_]+", sentence)
     word = first[0] if first else ""
-    # Only behind another word can be told whether a large letter is a name's.
-    named = any(word in name.split() for name in facts.find(f"So {sentence}").names)
-    plain = word[:1].isupper() and (word[1:].islower() or word == "A") and not named
+    common = terms.zipf(word) >= COMMON and not names.find(f"So {word.lower()} {word}.")
+    plain = word == "A" or (len(word) > 1 and word[1:].islower() and common)
     return sentence[:1].lower() + sentence[1:] if plain else sentence
 
 

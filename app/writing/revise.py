@@ -183,9 +183,10 @@ class Reviser:
                 if finish == "cancelled" or cancel.is_set():
                     return
                 answer = candidates.tidy(written)
+                reason: str | None
                 if bases:
-                    reason = join.unusable(answer, based[i], both, finish)
-                    text = answer if reason else join.linked(answer, based[i])
+                    link = join.link_of(answer, self.book)
+                    reason, text = (None, join.linked(link, based[i])) if link else ("no-link", answer)
                 else:
                     reason, text = candidates.unfit(answer, [Parent(a), Parent(b)], both, finish), answer
                 if reason is None and any(text == other.text for _, other in found):
@@ -218,9 +219,9 @@ class Reviser:
         found = [joints for m in merged if (joints := join.joints(m))]
         if not found:
             raise EngineError(
-                "nothing-between",
-                "These two versions share their sentences in such a way that no merged text lies between them.",
-                "Compare them and pick single changes instead.",
+                "no-joint",
+                "Nowhere does a sentence of one version follow one of the other, so there is nothing for the model to join.",
+                "The sentence merge works without it.",
             )
         # Of each text its sharpest turn first, then what further turns there are.
         return [joints[0] for joints in found] + [joint for joints in found for joint in joints[1:]]

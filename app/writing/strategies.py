@@ -62,6 +62,8 @@ class Combine(_Frozen):
     """How two versions are made into one; `full` is for larger models, {mix} in it is the mix in words."""
 
     system: str
+    links: tuple[str, ...]
+    """The only words that a small model may lead over with: they claim nothing."""
     examples: tuple[Link, ...]
     full: str
 
