@@ -19,7 +19,7 @@ NEAR = 0.6
 """Likeness from which two sentences are two forms of one: only one of them may stand in a merged text."""
 TIE = 0.05
 """A sentence is of both texts where its likeness to them differs by less."""
-MOST_PAIRS = 250_000
+MOST_PAIRS = 10_000
 """Pairs of sentences that are looked at word by word; longer texts are matched by equal sentences only."""
 
 
@@ -61,11 +61,12 @@ def align(a: str, b: str) -> list[Pair]:
 def origins(child: str, a: str, b: str) -> list[Piece]:
     """Each sentence of `child` with the text it is from: the likest one, from a likeness of NEAR on; else it is new."""
     in_a, in_b = ([_words(s.text) for s in sentences.split(text)] for text in (a, b))
+    written = sentences.split(child)
+    rough = len(written) * (len(in_a) + len(in_b)) > 2 * MOST_PAIRS
     found = []
-    for sentence in sentences.split(child):
+    for sentence in written:
         words = _words(sentence.text)
-        like_a = max((_likeness(words, other, NEAR) for other in in_a), default=0.0)
-        like_b = max((_likeness(words, other, NEAR) for other in in_b), default=0.0)
+        like_a, like_b = _likest(words, in_a, rough), _likest(words, in_b, rough)
         origin: Origin = "a" if like_a > like_b else "b"
         if max(like_a, like_b) < NEAR:
             origin = "new"
@@ -99,8 +100,7 @@ class Plan:
         self.first, self.last = min(self.turns.values(), default=0.5), max(self.turns.values(), default=0.5)
         only_a = [i for i in range(len(self.a)) if i not in of_a]
         only_b = [j for j in range(len(self.b)) if j not in of_b]
-        self.echo_a = {i for i in only_a if _echoes(self.a[i], self.b)}
-        self.echo_b = {j for j in only_b if _echoes(self.b[j], self.a)}
+        self.echo_a, self.echo_b = _echoes(self.a, only_a, self.b), _echoes(self.b, only_b, self.a)
         self.leaves = {i: 1 - t for i, t in _thresholds(self.a, only_a, self.echo_a).items()}
         self.comes = _thresholds(self.b, only_b, self.echo_b)
         self.order = self._order()
@@ -188,11 +188,17 @@ def _likeness(one: list[str], other: list[str], least: float = 0.0) -> float:
     return SequenceMatcher(None, one, other, autojunk=False).ratio()
 
 
-def _echoes(sentence: Sentence, others: Sequence[Sentence]) -> bool:
-    words = _words(sentence.text)
-    if len(others) > MOST_PAIRS**0.5:
-        return any(words == _words(other.text) for other in others)
-    return any(_likeness(words, _words(other.text), NEAR) >= NEAR for other in others)
+def _likest(words: list[str], others: Sequence[list[str]], rough: bool) -> float:
+    """Its likeness to the likest of the others; where that would take too long, 1 for the same words and 0 else."""
+    if words in others:
+        return 1.0
+    return 0.0 if rough else max((_likeness(words, other, NEAR) for other in others), default=0.0)
+
+
+def _echoes(found: Sequence[Sentence], only: Sequence[int], others: Sequence[Sentence]) -> set[int]:
+    words = [_words(other.text) for other in others]
+    rough = len(found) * len(others) > MOST_PAIRS
+    return {k for k in only if _likest(_words(found[k].text), words, rough) >= NEAR}
 
 
 def _align(a: Sequence[Sentence], b: Sequence[Sentence]) -> list[Pair]:

@@ -13,9 +13,8 @@ from math import hypot
 
 from app.axes.types import Placement
 from app.llm.types import Message, Prompt, Sampling
-from app.text import facts, names
+from app.text import facts
 from app.text.merge import Merged, Plan
-from app.writing import terms
 from app.writing.strategies import Book
 
 JOINED = "joined by the model"
@@ -25,8 +24,14 @@ OFFSETS = (0.0, -0.1, 0.1, -0.2, 0.2)
 """Mixes tried around the wanted one."""
 FACT_COST = 2.0
 """Points of distance that a lost fact weighs: about the scorer's spread on one paragraph."""
-COMMON = 4.0
-"""Zipf frequency from which a word is held to be no name."""
+OPENERS = frozenset(
+    """a an all and another any as at because both but by consider did do does each even every few for from given
+    he her his how if imagine in inside into it its just knowing like look many may more most my nearly no not of often
+    on one once only or our over people perhaps picture several she since so some such suppose take that the their then
+    there these they think this those though through to today under until we what when where whether which while who
+    why with without you your""".split()
+)
+"""Words that begin a sentence large and are no names."""
 _OPENING = re.compile(r"^(?:[^\W_]+[’'-]?[ ]?){1,5},")
 
 
@@ -60,12 +65,23 @@ def near(a: str, b: str, mix: float) -> list[Merged]:
 
 
 def joints(merged: Merged) -> list[Base]:
-    """Where a sentence of one text follows one of the other or of both, the sharpest turns first."""
+    """Where a sentence of one text alone follows one of the other or of both, the sharpest turns first."""
     pieces = merged.pieces
-    turns = [i for i in range(1, len(pieces)) if pieces[i].origin != pieces[i - 1].origin]
-    free = [i for i in turns if not _OPENING.match(pieces[i].text)]
-    led = [i for i in free if pieces[i].origin != "both"] or free
-    return [Base(merged, i) for i in sorted(led, key=lambda i: (pieces[i - 1].origin == "both", i))]
+    turns = [
+        i
+        for i in range(1, len(pieces))
+        if pieces[i].origin not in ("both", pieces[i - 1].origin) and _may_follow(pieces[i].text, merged.text)
+    ]
+    return [Base(merged, i) for i in sorted(turns, key=lambda i: (pieces[i - 1].origin == "both", i))]
+
+
+def _may_follow(sentence: str, text: str) -> bool:
+    """Whether linking words can stand before it: it has none, and begins with no name, as far as can be told."""
+    first = re.match(r"[^\W\d_]+", sentence)
+    if first is None or _OPENING.match(sentence):
+        return False
+    word = first[0].lower()
+    return word in OPENERS or re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) is not None
 
 
 def ask(book: Book, base: Base) -> tuple[Prompt, Sampling]:
@@ -117,16 +133,7 @@ def linked(link: str, base: Base) -> str:
     for piece in base.merged.pieces[: base.at]:
         at = text.index(piece.text, at) + len(piece.text)
     at = text.index(base.after, at)
-    return f"{text[:at]}{link}, {_lowered(base.after)}{text[at + len(base.after) :]}"
-
-
-def _lowered(sentence: str) -> str:
-    """Its first letter small, where its first word is a common one, and no name, sign or “I”."""
-    first = re.match(r"[^\W\d_]+", sentence)
-    word = first[0] if first else ""
-    common = terms.zipf(word) >= COMMON and not names.find(f"So {word.lower()} {word}.")
-    plain = word == "A" or (len(word) > 1 and word[1:].islower() and common)
-    return sentence[:1].lower() + sentence[1:] if plain else sentence
+    return f"{text[:at]}{link}, {base.after[:1].lower()}{text[at + 1 :]}"
 
 
 def wanted(a: Placement, b: Placement, mix: float) -> tuple[float, float]:

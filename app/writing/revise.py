@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass, field
 from math import hypot
 
 from app.axes.types import Placement, Scorer
-from app.llm.types import Draw, Engine, EngineError, FinishReason, Prompt, Sampling
+from app.llm.types import Draw, Engine, FinishReason, Prompt, Sampling
 from app.text import facts
+from app.text.merge import Merged
 from app.writing import candidates, join
 from app.writing.candidates import Ask, Meaning, Parent
 from app.writing.strategies import Book, Label, Strategy, load_book
@@ -167,7 +168,13 @@ class Reviser:
         both = Parent(f"{a}\n\n{b}")
         placed_a, placed_b = self.scorer.score([a, b])
         point = join.wanted(placed_a, placed_b, mix)
-        bases = [] if self.full else self._bases(a, b, mix, point)
+        merges = [] if self.full else self._merges(a, b, mix, point)
+        joints = [join.joints(merged) for merged in merges]
+        # Of each text its sharpest turn first, then what further turns there are.
+        bases = [found[0] for found in joints if found] + [joint for found in joints for joint in found[1:]]
+        if merges and not bases:
+            yield from self._unjoined(merges[0].text, [a, b], point)
+            return
         slots = {i: Slot(i, join.JOINED, draw_seed(seed, i, 0)) for i in range(n)}
         yield Started(tuple(slots.values()))
 
@@ -210,27 +217,29 @@ class Reviser:
         apart = join.distance(best.placement, point)
         yield Finished((best.index,), moved=apart < min(join.distance(placed_a, point), join.distance(placed_b, point)))
 
-    def _bases(self, a: str, b: str, mix: float, point: tuple[float, float]) -> list[join.Base]:
-        """The merged texts that are best by what `combine` goes by, each with the place of its link."""
+    def _unjoined(self, text: str, parents: list[str], point: tuple[float, float]) -> Iterator[Event]:
+        """Where nothing is to be joined the model has nothing to write: the sentence merge is the result, named so."""
+        yield Started((Slot(0, join.SENTENCE_MERGE, 0),))
+        merged = self._combined(0, text, "", Draw(Prompt(()), 0), parents, join.SENTENCE_MERGE)
+        yield Landed(merged)
+        ends = self.scorer.score(parents)
+        apart = join.distance(merged.placement, point)
+        yield Finished((0,), moved=apart < min(join.distance(end, point) for end in ends))
+
+    def _merges(self, a: str, b: str, mix: float, point: tuple[float, float]) -> list[Merged]:
+        """The sentence merges near the mix, best first."""
         merged = join.near(a, b, mix)
         placements = self.scorer.score([m.text for m in merged]) if merged else []
         costs = {m.text: join.cost([a, b], m.text, p, point) for m, p in zip(merged, placements, strict=True)}
-        merged.sort(key=lambda m: costs[m.text])
-        found = [joints for m in merged if (joints := join.joints(m))]
-        if not found:
-            raise EngineError(
-                "no-joint",
-                "Nowhere does a sentence of one version follow one of the other, so there is nothing for the model to join.",
-                "The sentence merge works without it.",
-            )
-        # Of each text its sharpest turn first, then what further turns there are.
-        return [joints[0] for joints in found] + [joint for joints in found for joint in joints[1:]]
+        return sorted(merged, key=lambda m: costs[m.text])
 
-    def _combined(self, i: int, text: str, answer: str, draw: Draw, parents: list[str]) -> Candidate:
+    def _combined(
+        self, i: int, text: str, answer: str, draw: Draw, parents: list[str], strategy: str = join.JOINED
+    ) -> Candidate:
         lost = facts.compare_all(parents, text).lost
         flags = [f"lost-{kind}" for kind, words in asdict(lost).items() if words]
         placement = self.scorer.score([text])[0]
-        return Candidate(i, text, answer, placement, join.JOINED, draw.seed, tuple(flags), draw.prompt, draw.sampling)
+        return Candidate(i, text, answer, placement, strategy, draw.seed, tuple(flags), draw.prompt, draw.sampling)
 
     def _strategies(self, label: Label, wanted: str | None) -> list[Strategy]:
         usable = [s for s in label.strategies if self.full or s.small]

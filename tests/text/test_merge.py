@@ -36,7 +36,7 @@ def test_sentences_that_belong_together_are_paired_also_when_reworded_or_moved()
         "One stays here. Two is a long one. Three goes.", "Three goes. Two is a very long one. One stays here."
     )
     assert {(p.a, p.b) for p in pairs} == {(0, 2), (1, 1), (2, 0)}
-    assert {p.a for p in pairs if p.moved} and not all(p.moved for p in pairs)
+    assert 0 < sum(p.moved for p in pairs) < 3
     assert {(p.a, p.b): p.same for p in pairs}[1, 1] is False
 
 
@@ -88,8 +88,8 @@ def test_white_space_of_the_source_is_kept_where_neighbours_stay():
 
 
 POOL = (
-    "Glaciers store winter snow for months.", "Bees steer by the angle of light.", "In 1978 Blackburn counted repeats.",
-    "Why do cats always land softly?", "Salt lowers the freezing point of lakes.", "Nobody expected such quick success!",
+    "Glaciers store winter snow for months.", "Bees steer by the light.", "In 1978 Blackburn counted repeats.",
+    "Why do cats land softly?", "Salt lowers the freezing point of lakes.", "Nobody expected such quick success!",
     "Telomeres cap chromosomes like plastic tips.", "Old maps show seven lost islands.", "Every evening fog rolls in.",
 )  # fmt: skip
 TEXTS = st.lists(st.sampled_from(POOL), min_size=1, max_size=7, unique=True)

@@ -234,17 +234,34 @@ def test_a_link_is_one_of_the_books_and_claims_nothing(answer: str, link: str | 
 def test_a_link_leaves_every_sentence_as_it_is() -> None:
     text = join.linked("In a way", base())
     assert text == merge(A, B, 0.5).text.replace("It is like", "In a way, it is like")
-    named = next(b for b in join.joints(merge(A, B, 0.5)) if b.after.startswith("Blackburn"))
-    assert "Even so, Blackburn told" in join.linked("Even so", named), "a name stays large"
-    for before, after in (
-        ("Think of it", "think of it"),
-        ("NASA flew", "NASA flew"),
-        ("A cat", "a cat"),
-        ("I am", "I am"),
-    ):
-        merged = merge(f"Cells divide. {before} today.", "Cells divide. Nobody knows why.", 0.5)
-        at = next(b for b in join.joints(merged) if b.after.startswith(before))
-        assert join.linked("Here", at) == f"Cells divide. Here, {after} today. Nobody knows why."
+
+
+@pytest.mark.parametrize(
+    ("sentence", "led"),
+    [
+        ("Think of it today.", True),
+        ("A cat sleeps.", True),
+        ("Cats sleep, and cats dream.", True),
+        ("Blackburn saw it.", False),
+        ("NASA flew there.", False),
+        ("In 2019, it rained.", False),
+        ("“Cells” it said.", False),
+    ],
+)
+def test_no_link_stands_before_a_name_or_another_link(sentence: str, led: bool) -> None:
+    found = join.joints(merge(f"Cells divide. {sentence}", "Cells divide. Nobody knows why.", 0.5))
+    assert any(base.after == sentence for base in found) == led
+    if led:
+        assert (
+            join.linked("Here", found[0])
+            == f"Cells divide. Here, {sentence[0].lower()}{sentence[1:]} Nobody knows why."
+        )
+
+
+def test_where_nothing_is_to_be_joined_the_sentence_merge_lands_and_is_named_so(client: TestClient) -> None:
+    two = Two(client, f"Alas, nobody knew. {TEXT.splitlines()[0]}", f"In 1978, people knew. {TEXT.splitlines()[0]}")
+    made = dict(two.run(two.combine()["id"]))["version"]["version"]
+    assert (made["strategy"], made["model_id"]) == ("sentence merge", None)
 
 
 def test_where_no_text_lies_between_the_writer_is_sent_to_the_comparison(client: TestClient) -> None:
