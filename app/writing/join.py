@@ -29,7 +29,7 @@ OPENERS = frozenset(
     he her his how if imagine in inside into it its just knowing like look many may more most my nearly no not of often
     on one once only or our over people perhaps picture several she since so some such suppose take that the their then
     there these they think this those though through to today under until we what when where whether which while who
-    why with without you your""".split()
+    why with without you your""".split()  # noqa: SIM905 (a list of words reads best as one)
 )
 """Words that begin a sentence large and are no names."""
 _OPENING = re.compile(r"^(?:[^\W_]+[’'-]?[ ]?){1,5},")
