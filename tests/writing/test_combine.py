@@ -241,7 +241,7 @@ def test_a_link_leaves_every_sentence_as_it_is() -> None:
     [
         ("Think of it today.", True),
         ("A cat sleeps.", True),
-        ("Cats sleep, and cats dream.", True),
+        ("Cats sleep and old cats dream.", True),
         ("Blackburn saw it.", False),
         ("NASA flew there.", False),
         ("In 2019, it rained.", False),
