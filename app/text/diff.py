@@ -60,11 +60,22 @@ def hunks(old: str, new: str) -> tuple[list[Hunk], str]:
         elif change.kind == "added":
             added = change.text
         else:
+            text = change.text
             if removed or added:
-                found.append(Hunk(same, removed, added))
-                same = removed = added = ""
-            same += change.text
+                removed, added, moved = _from_the_stop(removed, added, text)
+                found.append(Hunk(same + moved, removed, added))
+                same, text, removed, added = "", text[len(moved) :], "", ""
+            same += text
     return found, same
+
+
+def _from_the_stop(removed: str, added: str, after: str) -> tuple[str, str, str]:
+    """“[. It ends]. So” is “.[ It ends.] So”: a whole sentence that came or went is told as one. Gives what was moved."""
+    text = removed or added
+    if (removed and added) or text[:1] not in tuple(".!?") or not after.startswith(text[0]):
+        return removed, added, ""
+    turned = text[1:] + text[0]
+    return (turned if removed else ""), (turned if added else ""), text[0]
 
 
 def accept(old: str, new: str, accepted: Collection[int]) -> str:

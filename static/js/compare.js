@@ -5,7 +5,7 @@ import { openCombine } from "./combine.js";
 import { announce, byId, el, icon, redraw } from "./dom.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
-import { flatFacts, moveWords, placeWords, plural } from "./words.js";
+import { capital, flatFacts, moveWords, placeWords, plural } from "./words.js";
 
 const { state } = store;
 const dialog = () => byId("compare");
@@ -108,12 +108,13 @@ function column(version) {
   const pair = isBase ? null : pairOf(shown.base, version.id);
   const active = version.id === shown.other && pair.acceptable;
   const base = shown.versions.find((it) => it.id === shown.base);
-  const where = isBase ? placeWords(version.placement) : moveWords(version, base) || "not measured yet";
+  const move = moveWords(version, base);
+  const where = capital(isBase ? placeWords(version.placement) : !move ? "Not measured yet." : move === "hardly moved" ? "Stands where the base does." : `${move} than the base.`);
   const text = isBase ? version.text : [pair.hunks.map((hunk) => [hunk.before, hunkNode(hunk, active)]), pair.rest];
   return el("section", { class: "column", "aria-label": nameOf(version), data: { base: isBase, active } },
     el("div", { class: "head-row" }, el("h3", {}, `${nameOf(version)}${store.isHead(version) ? ", in the draft" : ""}`),
       isBase ? el("span", { class: "tag" }, "base") : el("button", { class: "quiet", type: "button", data: { key: `base-${version.id}` }, onclick: () => setBase(version.id) }, "Make it the base")),
-    el("p", { class: "dim" }, isBase ? `Stands ${where}.` : `${where} than the base.`.replace("hardly moved than the base", "Hardly moved from the base").replace("not measured yet than the base", "Not measured yet")),
+    el("p", { class: "dim" }, isBase ? `${where}.` : where),
     el("div", { class: "compare-text", dir: "auto", tabindex: "0", role: "group", "aria-label": `Text of version ${version.number}` }, text),
     isBase ? el("p", { class: "dim" }, "Changes are shown against this text and taken into it.") : factsOf(pair),
     !isBase && shown.versions.length > 2 && pair.acceptable && !active ? el("button", { class: "button", type: "button", data: { key: `from-${version.id}` }, onclick: () => setOther(version.id) }, "Take changes from here") : null);

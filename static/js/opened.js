@@ -7,7 +7,7 @@ import { compareWith } from "./compare.js";
 import * as disk from "./disk.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
-import { flagWords, KIND_WORDS, kindOf, moveWords, placeWords } from "./words.js";
+import { capital, flagWords, KIND_WORDS, kindOf, moveWords, placeWords } from "./words.js";
 
 const { state } = store;
 const root = () => byId("opened");
@@ -158,8 +158,6 @@ function draw() {
     scrolled = version.id;
   }
 }
-
-const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 export function start() {
   store.on("selection versions details ui draft labels picked", (topics) => {
