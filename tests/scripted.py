@@ -44,6 +44,8 @@ ENDS = (
     "just as it should.",
 )  # fmt: skip
 
+LINKS = ("In other words", "As a result", "In a way", "Even so", "At the same time", "In short", "To that end")
+
 Kind = Literal["none", "reset", "stall", "hang", "crash", "memory", "empty"]
 HANG_SECONDS = 20.0
 
@@ -162,6 +164,8 @@ def answer(draw: Draw) -> str:
     rng = random.Random(draw.seed)
     thing, deed, end = rng.choice(THINGS), rng.choice(DEEDS), rng.choice(ENDS)
     prefill = draw.prompt.prefill
+    if "," in draw.sampling.stop:  # a few linking words are asked for
+        return rng.choice(LINKS)
     opening = f"{prefill} a {thing}" if prefill else f"Picture a {thing}"
     sentence = f"{opening} that {deed} {end}"
     request = draw.prompt.messages[-1].content

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from app.text import citations, hedges, names, quantities
@@ -56,6 +56,28 @@ def compare(parent: str, child: str) -> FactChange:
     columns[3] = _present(before[3], after[3])
     kept, lost, added = (Facts(*(tuple(column[part]) for column in columns)) for part in range(3))
     return FactChange(kept, lost, added)
+
+
+def compare_all(parents: Sequence[str], child: str) -> FactChange:
+    """As `compare`, for a text with several parents: kept and lost of any of them, added to all of them together.
+    What is told by two of them is told here once."""
+    changes = [compare(parent, child) for parent in parents]
+    added = compare("\n\n".join(parents), child).added
+    kinds = Facts.__dataclass_fields__
+
+    def of_any(part: str) -> Facts:
+        told = {kind: [getattr(getattr(change, part), kind) for change in changes] for kind in kinds}
+        return Facts(**{kind: tuple(_most_often(lists)) for kind, lists in told.items()})
+
+    return FactChange(of_any("kept"), of_any("lost"), added)
+
+
+def _most_often(lists: Sequence[Sequence[str]]) -> list[str]:
+    """Each word as often as the list that has it most often."""
+    merged: list[str] = []
+    for words in lists:
+        merged += (Counter(words) - Counter(merged)).elements()
+    return merged
 
 
 def _find(text: str) -> tuple[list[_Pair], list[_Pair], list[_Pair], list[_Pair], list[_Pair]]:

@@ -155,6 +155,22 @@ def degenerate(answer: str, asked: Ask, parent: Parent, finish: FinishReason) ->
     return next((reason for reason, holds in reasons.items() if holds), None)
 
 
+def unfit(answer: str, copied: Sequence[Parent], parent: Parent, finish: FinishReason) -> str | None:
+    """As `degenerate`, for a whole text made of several (`copied`, together `parent`)."""
+    words = _words(answer)
+    reasons = {
+        "empty": len(words) < 4,
+        "markup": bool(set(_MARKUP.findall(answer)) - set(_MARKUP.findall(parent.text))),
+        "run-on": finish == "length" or not _ENDS.search(answer),
+        "copy": any(words == _words(one.text) for one in copied),
+        "leak": bool(_LEAK.search(answer)) and not _LEAK.search(parent.text),
+        "repeats": _repeats(words, _words(parent.text)),
+        "quotes": _quotes(answer, parent.text),
+        "invented": _invents(answer, parent.text),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
 def _words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", text.lower())
 

@@ -278,6 +278,8 @@ class GenerationCreated(_ServerEvent):
     strategy: str | None = Field(description="Strategy's id, when one was chosen.")
     prompt: str | None = Field(description="The writer's own instruction, for labels that take one.")
     n: int = Field(description="How many versions.")
+    other_version_id: str | None = Field(None, description="The second version, when two are combined.")
+    mix: float | None = Field(None, description="The share of the second version, 0 to 1, when two are combined.")
     seed: int = Field(description="Seed from which all draws come.")
 
 

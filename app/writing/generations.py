@@ -17,7 +17,8 @@ from app.db.base import now
 from app.db.engine import Database
 from app.llm.types import EngineInfo
 from app.web.errors import Problem
-from app.writing import events, store, undo
+from app.writing import combine as combining
+from app.writing import events, join, store, undo
 from app.writing import views as v
 from app.writing.events import MOST_KEPT, note
 from app.writing.models import UNFINISHED, Generation, Version
@@ -47,7 +48,7 @@ NEVER_STARTED = {
 
 @dataclass(frozen=True)
 class Job:
-    """A generation as its stream needs it, free of the database."""
+    """A generation as its stream needs it, free of the database. `other` is there when two versions are combined."""
 
     id: str
     writer_id: str
@@ -61,6 +62,16 @@ class Job:
     n: int
     seed: int
     created_at: datetime
+    other: Other | None = None
+
+
+@dataclass(frozen=True)
+class Other:
+    """The second version to be combined, and its share, 0 to 1."""
+
+    id: str
+    text: str
+    mix: float
 
 
 # ── asking ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -83,9 +94,6 @@ def ask(session: Session, writer_id: str, studio: Studio, wanted: v.Ask) -> v.Ge
     _refuse_prompt(own, label, takes=any(s.takes_prompt for s in strategies))
     if not any(character.isalpha() for character in parent.text):
         raise Problem(422, "unplaceable", "This paragraph has no words yet. Write a sentence first.")
-    if studio.problem is not None:
-        raise studio.problem
-    refuse_flood(session, studio)
     generation = Generation(
         draft_id=parent.draft_id,
         paragraph_id=parent.paragraph_id,
@@ -93,12 +101,35 @@ def ask(session: Session, writer_id: str, studio: Studio, wanted: v.Ask) -> v.Ge
         label=label.id,
         strategy=wanted.strategy,
         prompt=own or None,
-        seed=secrets.randbits(31),
         n=wanted.n or studio.settings.candidates,
-        status="queued",
-        partial={},
-        ranking=[],
     )
+    return _queue(session, writer_id, studio, generation)
+
+
+def combine(session: Session, writer_id: str, studio: Studio, wanted: v.Combine) -> v.GenerationView:
+    """Ask for one version made of two. Raises Problem 404, 409, 422, and 503 as `ask` does."""
+    first, second = combining.pair(session, writer_id, wanted.version_id, wanted.other_version_id)
+    if not studio.settings.full_plans and not join.near(first.text, second.text, wanted.mix):
+        detail = "No text lies between these two, sentence by sentence. Compare them and pick single changes instead."
+        raise Problem(422, "nothing-between", detail)
+    generation = Generation(
+        draft_id=first.draft_id,
+        paragraph_id=first.paragraph_id,
+        parent_version_id=first.id,
+        other_version_id=second.id,
+        mix=wanted.mix,
+        label=combining.LABEL,
+        n=studio.settings.candidates,
+    )
+    return _queue(session, writer_id, studio, generation)
+
+
+def _queue(session: Session, writer_id: str, studio: Studio, generation: Generation) -> v.GenerationView:
+    if studio.problem is not None:
+        raise studio.problem
+    refuse_flood(session, studio)
+    generation.seed, generation.status = secrets.randbits(31), "queued"
+    generation.partial, generation.ranking = {}, []
     session.add(generation)
     session.flush()
     event = events.GenerationCreated(
@@ -108,8 +139,10 @@ def ask(session: Session, writer_id: str, studio: Studio, wanted: v.Ask) -> v.Ge
         prompt=generation.prompt,
         n=generation.n,
         seed=generation.seed,
+        other_version_id=generation.other_version_id,
+        mix=generation.mix,
     )
-    note(session, writer_id, generation.draft_id, event, parent.id)
+    note(session, writer_id, generation.draft_id, event, generation.parent_version_id)
     return v.GenerationView.of(generation)
 
 
@@ -132,6 +165,9 @@ def retry(session: Session, writer_id: str, studio: Studio, generation_id: str) 
     old = store.generation(session, writer_id, generation_id)
     if old.status in UNFINISHED:
         raise Problem(409, "unfinished", "This is still being written. Stop it first.")
+    if old.other_version_id is not None:
+        both = v.Combine(version_id=old.parent_version_id, other_version_id=old.other_version_id, mix=old.mix or 0.0)
+        return combine(session, writer_id, studio, both)
     wanted = v.Ask(version_id=old.parent_version_id, label=old.label, strategy=old.strategy, prompt=old.prompt, n=old.n)
     return ask(session, writer_id, studio, wanted)
 
@@ -159,6 +195,10 @@ def claim(session: Session, writer_id: str, generation_id: str) -> Job:
             409, "already-run", "This was started before; its results are in the draft. Press the label again."
         )
     parent = session.get_one(Version, generation.parent_version_id)
+    other = None
+    if generation.other_version_id is not None:
+        second = session.get_one(Version, generation.other_version_id)
+        other = Other(second.id, second.text, generation.mix or 0.0)
     return Job(
         id=generation.id,
         writer_id=writer_id,
@@ -166,12 +206,13 @@ def claim(session: Session, writer_id: str, generation_id: str) -> Job:
         paragraph_id=generation.paragraph_id,
         parent_id=parent.id,
         text=parent.text,
-        label=load_book().label(generation.label),
+        label=load_book().combining if other else load_book().label(generation.label),
         strategy=generation.strategy,
         prompt=generation.prompt,
         n=generation.n,
         seed=generation.seed,
         created_at=generation.created_at,
+        other=other,
     )
 
 
@@ -219,25 +260,26 @@ def land(session: Session, job: Job, candidate: Candidate, model: EngineInfo) ->
     """A candidate becomes a version. Raises Problem 404 when its draft was deleted meanwhile."""
     draft = store.hold(session, job.writer_id, job.draft_id)
     prompt = asdict(candidate.prompt)
+    parents = [job.parent_id, job.other.id] if job.other else [job.parent_id]
     values = Version(
         paragraph_id=job.paragraph_id,
-        operation="prompt" if job.prompt else "label",
+        operation="combine" if job.other else "prompt" if job.prompt else "label",
         label=job.label.id,
         strategy=candidate.strategy,
         prompt=prompt,
         prompt_hash=hashlib.sha256(json.dumps(prompt, sort_keys=True).encode()).hexdigest(),
         sampling=asdict(candidate.sampling),
-        model_id=model.model_id,
-        tuned_id=model.tuned_id,
+        model_id=model.model_id if candidate.prompt.messages else None,
+        tuned_id=model.tuned_id if candidate.prompt.messages else None,
         seed=candidate.seed,
         text=clean(candidate.text),
         status="proposed",
         flags=list(candidate.flags),
         generation_id=job.id,
     )
-    version = store.add_version(session, draft, values, [job.parent_id])
+    version = store.add_version(session, draft, values, parents)
     store.set_placement(version, candidate.placement)
-    note_version(session, draft, version, [job.parent_id], head=False)
+    note_version(session, draft, version, parents, head=False)
     placed = events.VersionPlaced(**asdict(candidate.placement))
     note(session, job.writer_id, job.draft_id, placed, version.id)
     undo.keep(session, draft, version.operation, version.paragraph_id)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import hypot
 
 from app.axes.types import Placement, Scorer
 from app.llm.types import Draw, Engine, FinishReason, Prompt, Sampling
 from app.text import facts
-from app.writing import candidates
+from app.text.merge import Merged
+from app.writing import candidates, join
 from app.writing.candidates import Ask, Meaning, Parent
 from app.writing.strategies import Book, Label, Strategy, load_book
 
@@ -161,6 +162,98 @@ class Reviser:
         landed.sort(key=lambda c: rank(c, origin, label))
         moved = bool(landed) and "wrong-way" not in landed[0].flags
         yield Finished(tuple(c.index for c in landed), moved)
+
+    def combine(
+        self,
+        a: str,
+        b: str,
+        mix: float,
+        *,
+        n: int = 3,
+        seed: int = 0,
+        cancel: threading.Event | None = None,
+    ) -> Iterator[Event]:
+        """One version of two: `n` are written, the best one lands. Raises EngineError, Unplaceable.
+
+        The best keeps most facts of both and stands nearest to the point on the way from `a` (mix 0) to `b` (mix 1).
+        Ends like `revise` after `cancel`; `moved` tells whether it is nearer to that point than `a` and `b` are.
+        """
+        cancel = cancel or threading.Event()
+        both = Parent(f"{a}\n\n{b}")
+        placed_a, placed_b = self.scorer.score([a, b])
+        point = join.wanted(placed_a, placed_b, mix)
+        merges = [] if self.full else self._merges(a, b, mix, point)
+        joints = [join.joints(merged) for merged in merges]
+        # Of each text its sharpest turn first, then what further turns there are.
+        bases = [found[0] for found in joints if found] + [joint for found in joints for joint in found[1:]]
+        if merges and not bases:
+            yield from self._unjoined(merges[0].text, [a, b], point)
+            return
+        slots = {i: Slot(i, join.JOINED, draw_seed(seed, i, 0)) for i in range(n)}
+        yield Started(tuple(slots.values()))
+
+        found: list[tuple[float, Candidate]] = []
+        for turn in range(ROUNDS):
+            based = {i: bases[(i + turn * n) % len(bases)] for i in slots} if bases else {}
+            asked = {i: join.ask(self.book, based[i]) if bases else join.ask_full(self.book, a, b, mix) for i in slots}
+            draws = {i: Draw(prompt, draw_seed(seed, i, turn), sampling) for i, (prompt, sampling) in asked.items()}
+            for i, written, finish in self._write(draws, cancel):
+                if finish is None:
+                    yield Token(i, written)
+                    continue
+                if finish == "cancelled" or cancel.is_set():
+                    return
+                answer = candidates.tidy(written)
+                reason: str | None
+                if bases:
+                    link = join.link_of(answer, self.book)
+                    reason, text = (None, join.linked(link, based[i])) if link else ("no-link", answer)
+                else:
+                    reason, text = candidates.unfit(answer, [Parent(a), Parent(b)], both, finish), answer
+                if reason is None and any(text == other.text for _, other in found):
+                    reason = "twin"
+                if reason is not None:
+                    yield Dropped(i, reason, answer, again=turn + 1 < ROUNDS)
+                    continue
+                candidate = self._combined(i, text, answer, draws[i], [a, b])
+                found.append((join.cost([a, b], text, candidate.placement, point), candidate))
+            slots = {i: slot for i, slot in slots.items() if all(c.index != i for _, c in found)}
+            if not slots:
+                break
+        if not found:
+            yield Finished((), moved=False)
+            return
+        found.sort(key=lambda costed: (costed[0], costed[1].index))
+        for _, other in found[1:]:
+            yield Dropped(other.index, "outranked", other.answer, again=False)
+        best = found[0][1]
+        yield Landed(best)
+        apart = join.distance(best.placement, point)
+        yield Finished((best.index,), moved=apart < min(join.distance(placed_a, point), join.distance(placed_b, point)))
+
+    def _unjoined(self, text: str, parents: list[str], point: tuple[float, float]) -> Iterator[Event]:
+        """Where nothing is to be joined the model has nothing to write: the sentence merge is the result, named so."""
+        yield Started((Slot(0, join.SENTENCE_MERGE, 0),))
+        merged = self._combined(0, text, "", Draw(Prompt(()), 0), parents, join.SENTENCE_MERGE)
+        yield Landed(merged)
+        ends = self.scorer.score(parents)
+        apart = join.distance(merged.placement, point)
+        yield Finished((0,), moved=apart < min(join.distance(end, point) for end in ends))
+
+    def _merges(self, a: str, b: str, mix: float, point: tuple[float, float]) -> list[Merged]:
+        """The sentence merges near the mix, best first."""
+        merged = join.near(a, b, mix)
+        placements = self.scorer.score([m.text for m in merged]) if merged else []
+        costs = {m.text: join.cost([a, b], m.text, p, point) for m, p in zip(merged, placements, strict=True)}
+        return sorted(merged, key=lambda m: costs[m.text])
+
+    def _combined(
+        self, i: int, text: str, answer: str, draw: Draw, parents: list[str], strategy: str = join.JOINED
+    ) -> Candidate:
+        lost = facts.compare_all(parents, text).lost
+        flags = [f"lost-{kind}" for kind, words in asdict(lost).items() if words]
+        placement = self.scorer.score([text])[0]
+        return Candidate(i, text, answer, placement, strategy, draw.seed, tuple(flags), draw.prompt, draw.sampling)
 
     def _ask(self, strategy: Strategy, parent: Parent, seed: int, draw: int, own: str) -> Ask:
         openings = candidates.prefills(strategy, seed)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from app.axes.types import Placement
 from app.db.base import now
 from app.db.engine import Database
-from app.text import diff, facts
+from app.text import diff, facts, merge
 from app.text import paragraphs as text_paragraphs
 from app.web import security
 from app.web.errors import Problem, not_found
@@ -445,7 +445,8 @@ def detail(session: Session, writer_id: str, version_id: str) -> v.Detail:
     version = store.version(session, writer_id, version_id)
     view = version_views(session, version.draft_id, [version])[0].model_copy(update={"text": version.text})
     parents = [session.get_one(Version, parent) for parent in view.parents]
-    change = facts.compare(parents[0].text if parents else version.text, version.text)
+    change = facts.compare_all([parent.text for parent in parents] or [version.text], version.text)
+    pieces = merge.origins(version.text, *(parent.text for parent in parents)) if len(parents) == 2 else []
     return v.Detail(
         version=view,
         prompt=version.prompt,
@@ -458,6 +459,7 @@ def detail(session: Session, writer_id: str, version_id: str) -> v.Detail:
             for parent in parents
         ],
         facts=asdict(change),
+        origins=[v.PieceView.of(piece) for piece in pieces],
     )
 
 

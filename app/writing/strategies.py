@@ -67,6 +67,24 @@ class Label(_Frozen):
         return named
 
 
+class Link(_Frozen):
+    """A worked example: the words that lead from the first sentence to the second."""
+
+    first: str
+    second: str
+    link: str
+
+
+class Combine(_Frozen):
+    """How two versions are made into one; `full` is for larger models, {mix} in it is the mix in words."""
+
+    system: str
+    links: tuple[str, ...]
+    """The only words that a small model may lead over with: they claim nothing."""
+    examples: tuple[Link, ...]
+    full: str
+
+
 class Book(_Frozen):
     """The whole file."""
 
@@ -74,6 +92,7 @@ class Book(_Frozen):
     full_system: str
     sentence_system: str
     examples: tuple[Example, ...]
+    combine: Combine
     labels: tuple[Label, ...]
 
     @model_validator(mode="after")
@@ -92,6 +111,11 @@ class Book(_Frozen):
                 if strategy.answers and len(strategy.answers) != len(self.examples):
                     raise ValueError(f"strategy {strategy.id} needs {len(self.examples)} answers, one an example")
         return self
+
+    @property
+    def combining(self) -> Label:
+        """What combining is called where a label is asked for; it is no button and has no strategies to choose from."""
+        return Label(id="combine", name="Combine", group="any", push=(0, 0), hint="", strategies=())
 
     def label(self, name: str) -> Label:
         """By id or by name, in any case; raises KeyError with the known names."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, TypeVar
 
 import anyio
@@ -26,7 +26,7 @@ from app.llm.types import EngineError
 from app.web.errors import Problem, storage_problem
 from app.writing import generations
 from app.writing.generations import Job, clean
-from app.writing.revise import Dropped, Finished, Landed, Measuring, Started, Token
+from app.writing.revise import Dropped, Event, Finished, Landed, Measuring, Started, Token
 from app.writing.studio import Studio
 
 log = structlog.get_logger()
@@ -131,6 +131,8 @@ class Run:
         ranking = [self.landed[index] for index in order]
         await self._store(generations.finish, ranking, moved=moved)
         message = "" if moved else f"None of these moved the way “{self.job.label.name}” aims; the best is first."
+        if self.job.other and not moved:
+            message = "This is no nearer to the mix you chose than one of the two versions is."
         return _sse("done", ranking=ranking, moved=moved, message=message)
 
     async def _events(self, begun: float) -> AsyncIterator[object]:
@@ -154,22 +156,27 @@ class Run:
 
     def _write(self) -> None:
         """In the thread."""
-        job = self.job
         try:
-            told = self.studio.reviser.revise(
-                job.label,
-                job.text,
-                n=job.n,
-                seed=job.seed,
-                strategy=job.strategy,
-                own=job.prompt or "",
-                cancel=self.cancel,
-            )
-            for event in told:
+            for event in self._written():
                 self._arrive(event)
             self._arrive(_Stopped())
         except Exception as error:  # carried over to where the writer can be told
             self._arrive(error)
+
+    def _written(self) -> Iterator[Event]:
+        job, reviser = self.job, self.studio.reviser
+        if job.other is not None:
+            other = job.other
+            return reviser.combine(job.text, other.text, other.mix, n=job.n, seed=job.seed, cancel=self.cancel)
+        return reviser.revise(
+            job.label,
+            job.text,
+            n=job.n,
+            seed=job.seed,
+            strategy=job.strategy,
+            own=job.prompt or "",
+            cancel=self.cancel,
+        )
 
     def _hear(self, event: object) -> None:
         self._heard = self._loop.time()

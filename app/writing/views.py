@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from app.text.merge import Piece
 from app.writing.events import Clean, ClientEvent, Id, Name
 from app.writing.models import Generation, Goal, Paragraph, Source, Step, Version
 
@@ -102,6 +103,8 @@ class GenerationView(BaseModel):
     draft_id: str
     paragraph_id: str
     parent_version_id: str
+    other_version_id: str | None
+    mix: float | None
     label: str
     strategy: str | None
     prompt: str | None
@@ -284,6 +287,86 @@ class Ask(_In):
     n: int | None = Field(None, ge=1, le=8)
 
 
+class Combine(_In):
+    """`mix` is the share of the other version, 0 to 1."""
+
+    version_id: Id
+    other_version_id: Id
+    mix: float = Field(0.5, ge=0, le=1)
+
+
+class Merge(_In):
+    """`mix` is the share of version `b`, 0 to 1."""
+
+    a: Id
+    b: Id
+    mix: float = Field(0.5, ge=0, le=1)
+
+
+class PieceView(BaseModel):
+    """A sentence and the parent it is from."""
+
+    text: str
+    origin: Literal["a", "b", "both", "new"]
+
+    @classmethod
+    def of(cls, piece: Piece) -> PieceView:
+        return cls(text=piece.text, origin=piece.origin)
+
+
+class MergeView(BaseModel):
+    """What a sentence merge gives from this mix on. `placement` is null while nothing can be measured."""
+
+    mix: float
+    text: str
+    sentences: list[PieceView]
+    placement: PlacementView | None
+
+
+class MergesView(BaseModel):
+    """All sentence merges of two versions, by mix from 0 on."""
+
+    a: str
+    b: str
+    merges: list[MergeView]
+
+
+class HunkView(BaseModel):
+    """A place where two texts differ; `before` stands in both."""
+
+    index: int
+    before: str
+    removed: str
+    added: str
+
+
+class PairView(BaseModel):
+    """What leads from `base` to `other`. `move` is [engagement, exposition] in points, null where one is unmeasured."""
+
+    base: str
+    other: str
+    hunks: list[HunkView]
+    rest: str
+    move: tuple[float, float] | None
+    facts: dict[str, Any]
+    acceptable: bool
+
+
+class ComparisonView(BaseModel):
+    """Two or three versions, and every ordered pair of them."""
+
+    versions: list[VersionView]
+    pairs: list[PairView]
+
+
+class Accept(_In):
+    """`accepted` are indices of the hunks that lead from `base` to `other`."""
+
+    base: Id
+    other: Id
+    accepted: list[int] = Field(max_length=20_000)
+
+
 class Base(_In):
     base: Id
 
@@ -314,6 +397,8 @@ class Detail(BaseModel):
     sampling: dict[str, Any] | None
     diff: list[ParentDiff]
     facts: dict[str, Any]
+    origins: list[PieceView] = []
+    """Of a version with two parents: where each sentence is from."""
 
 
 class Batch(_In):

@@ -142,6 +142,31 @@ export const saveByHand = (versionId, text) => attempt(async () => {
   return version.id;
 });
 
+/** Keep a version that `work` makes of two others, open it, and measure it where that was not done. */
+export const keepMade = (work) => attempt(async () => {
+  await outbox.settled();
+  const version = await work();
+  store.keepVersions([version]);
+  open(version.id);
+  if (!version.placement) scoreSoon(0);
+  announce(`Version ${version.number} is made of two versions.`);
+  return version;
+});
+
+const MOST_PICKED = 3;
+/** Pick a version for comparing or combining, or let it go again. */
+export function pick(versionId) {
+  const { number } = store.versionOf(versionId);
+  const without = state.picked.filter((id) => id !== versionId);
+  const dropped = without.length < state.picked.length;
+  if (!dropped && without.length === MOST_PICKED) {
+    announce(`${MOST_PICKED} versions are picked already. Let one go first.`);
+    return;
+  }
+  store.setPicked(dropped ? without : [...without, versionId]);
+  announce(`Version ${number} is ${dropped ? "no longer picked" : "picked"}. ${plural(state.picked.length, "version")} picked.`);
+}
+
 const asking = new Set();
 /** Fetch what is shown of an opened version: differences, facts, prompt. */
 export async function fetchDetail(versionId) {

@@ -1,7 +1,8 @@
 // What is being written, word by word, and what came of it, best first.
 import { byId, el, icon, redraw } from "./dom.js";
 import { open } from "./actions.js";
-import { dismiss, labelOf, retry, stop } from "./generations.js";
+import { mergeNow } from "./combine.js";
+import { dismiss, labelOf, retry, stop, titleOf } from "./generations.js";
 import { hoverIn, hoverOut } from "./nodes.js";
 import { showPane } from "./panes.js";
 import * as store from "./store.js";
@@ -12,11 +13,11 @@ const root = () => byId("candidates");
 let shown = null; // the generation on screen
 let words = []; // its live text nodes, by index
 
-const titleOf = (generation) => labelOf(generation.label)?.name ?? "Your own prompt";
 
 function waitingWords(generation) {
   if (generation.stopping) return "Stopping…";
   if (generation.status === "asking") return "Asking…";
+  if (generation.status === "running" && generation.other_version_id) return "Joining their sentences; the best result lands.";
   if (generation.status === "running") return `Writing ${plural(generation.slots, "version")}…`;
   if (generation.position > 0) return `${plural(generation.position, "other writer")} ${generation.position === 1 ? "is" : "are"} ahead of you.`;
   const other = [...state.generations.values()].some((it) => it !== generation && store.running(it) && it.status !== "asking");
@@ -102,6 +103,7 @@ function ended(generation) {
       el("p", {}, `${what}${problem.mend && !what.includes(problem.mend) ? ` ${problem.mend}` : ""}${kept}`),
       el("div", { class: "row" },
         el("button", { class: "button", type: "button", data: { key: "retry" }, onclick: () => retry(generation.id) }, "Try again"),
+        generation.other_version_id ? el("button", { class: "button", type: "button", data: { key: "merge" }, onclick: () => mergeNow(generation.parent_version_id, generation.other_version_id, generation.mix) }, "Sentence merge, without the model") : null,
         el("button", { class: "quiet", type: "button", onclick: () => dismiss(generation.id) }, "Dismiss"))),
     ...ids.map((id) => result(store.versionOf(id))),
     ...partial.map(([, text]) => el("div", { class: "candidate live" },

@@ -1,6 +1,7 @@
 // The canvas: frame, view, ghosts and the arrow of an armed label. Draws when the store says so.
 import { open, place, placeAll } from "./actions.js";
 import * as chart from "./chart.js";
+import { openCombine } from "./combine.js";
 import { byId, el, icon, svg } from "./dom.js";
 import { DRAGGED } from "./editor.js";
 import { bend, HOME, including, outside, projection, within, zoomed } from "./geometry.js";
@@ -96,9 +97,10 @@ function drawGhosts() {
     const parent = store.versionOf(generation.parent_version_id);
     const from = parent && (handles.spotOf(parent.id) || (store.placeOf(parent) && at(store.placeOf(parent).engagement, store.placeOf(parent).exposition)));
     if (!from || !store.paragraphOf(parent.paragraph_id)?.on_canvas) continue;
-    const spots = ghostPlaces(from, labelOf(generation.label)?.push ?? [0, 0], generation.slots, at);
+    const spots = betweenParents(generation, from, at) ?? ghostPlaces(from, labelOf(generation.label)?.push ?? [0, 0], generation.slots, at);
     ghostSpots.set(generation.id, spots);
     spots.forEach((spot, index) => {
+      if (generation.other_version_id && index) return; // one version comes, whichever is best
       if (generation.versions[index] || generation.gone?.[index]) return;
       const ghost = el("div", { class: generation.partial[index] ? "ghost writing" : "ghost" }, String(store.numberOf(parent.paragraph_id)));
       ghost.style.transform = `translate(${spot.x}px, ${spot.y}px)`;
@@ -106,6 +108,16 @@ function drawGhosts() {
       ghostLines.append(svg("line", { class: "ghost-line", x1: from.x, y1: from.y, x2: spot.x, y2: spot.y }));
     });
   }
+}
+
+/** Where a combined version is wanted: on the line between its parents. */
+function betweenParents(generation, from, at) {
+  const other = store.versionOf(generation.other_version_id);
+  const place = other && store.placeOf(other);
+  if (!place) return null;
+  const to = handles.spotOf(other.id) || at(place.engagement, place.exposition);
+  const spot = within({ x: from.x + generation.mix * (to.x - from.x), y: from.y + generation.mix * (to.y - from.y) }, at);
+  return Array.from({ length: generation.slots }, () => spot);
 }
 
 /** Side by side across the push, so that each candidate has a ghost of its own. */
@@ -150,9 +162,15 @@ function drawPath() {
     const { x, y } = toPixels(version.placement);
     path.append(svg("circle", { class: "halo", cx: x, cy: y, r: chart.haloSize(version.placement.spread, at) / 2 }));
   }
-  for (let version = chosen[0]; version;) {
-    const parent = chart.shownParent(version, shown);
-    if (!parent) break;
+  const edges = [];
+  const seen = new Set(chosen.slice(0, 1));
+  for (const version of seen) {
+    for (const parent of chart.shownParents(version, shown)) {
+      edges.push([parent, version]);
+      seen.add(parent); // a set walked while it grows: ancestors follow
+    }
+  }
+  for (const [parent, version] of edges) {
     const [from, to] = [store.placeOf(parent), store.placeOf(version)];
     const [a, by, b] = [from, bend(from, to), to].map(toPixels);
     if (Math.hypot(a.x - b.x, a.y - b.y) > 4) {
@@ -162,7 +180,6 @@ function drawPath() {
       path.append(svg("path", { class: "path", d: `M${a.x} ${a.y}Q${by.x} ${by.y} ${b.x} ${b.y}` }));
       if (Math.hypot(a.x - b.x, a.y - b.y) >= chart.SHORT) path.append(svg("polygon", { class: "path-head", points: `${tip.x},${tip.y} ${corner(0.4)} ${corner(-0.4)}` }));
     }
-    version = parent;
   }
 }
 
@@ -298,7 +315,7 @@ function noteLanding() {
 export function start() {
   build();
   const frame = byId("frame");
-  handles.start(layer, leaders, { open, enter, closer });
+  handles.start(layer, leaders, { open, enter, closer, drop: openCombine });
   receiveDrops(frame);
   layer.addEventListener("wheel", (event) => {
     if (!event.target.closest(".node")) return;
@@ -321,6 +338,7 @@ export function start() {
     drawArrow();
     if (hidden || handles.spotOf(state.selected)?.stacked) drawSoon();
   });
+  store.on("picked", handles.redress);
   store.on("armed", drawArrow);
   const redrawForTheme = () => drawSoon();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawForTheme);

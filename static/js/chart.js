@@ -32,10 +32,15 @@ function colours() {
   return { paper: read("plot-paper"), grid: read("plot-grid"), mid: read("plot-mid"), ink: read("plot-ink"), edge: read("plot-edge") };
 }
 
-/** The nearest ancestor that is on the canvas. */
-export function shownParent(version, shown) {
-  for (let at = store.parentOf(version); at; at = store.parentOf(at)) if (shown.has(at.id)) return at;
-  return null;
+/** The nearest ancestors that are on the canvas: one for each parent. */
+export function shownParents(version, shown) {
+  const found = new Set();
+  for (const parent of store.parentsOf(version)) {
+    let at = parent;
+    while (at && !shown.has(at.id)) at = store.parentOf(at);
+    if (at) found.add(at);
+  }
+  return [...found];
 }
 
 /** A halo's width in pixels: the spread to both sides, and never less than its node. */
@@ -53,16 +58,17 @@ function traces(versions, project, colour) {
       halo.y.push(place.exposition);
       halo.size.push(haloSize(place.spread, project));
     }
-    const parent = shownParent(version, shown);
-    const from = parent && store.placeOf(parent);
-    if (!from || from === place) continue;
-    const { x, y, by } = curve(from, place);
-    edges.x.push(...x, null);
-    edges.y.push(...y, null);
-    if (Math.hypot((place.engagement - from.engagement) * project.sx, (place.exposition - from.exposition) * project.sy) < SHORT) continue;
-    heads.x.push(place.engagement);
-    heads.y.push(place.exposition);
-    heads.angle.push((Math.atan2((place.engagement - by.engagement) * project.sx, (place.exposition - by.exposition) * project.sy) * 180) / Math.PI);
+    for (const parent of shownParents(version, shown)) {
+      const from = store.placeOf(parent);
+      if (!from || from === place) continue;
+      const { x, y, by } = curve(from, place);
+      edges.x.push(...x, null);
+      edges.y.push(...y, null);
+      if (Math.hypot((place.engagement - from.engagement) * project.sx, (place.exposition - from.exposition) * project.sy) < SHORT) continue;
+      heads.x.push(place.engagement);
+      heads.y.push(place.exposition);
+      heads.angle.push((Math.atan2((place.engagement - by.engagement) * project.sx, (place.exposition - by.exposition) * project.sy) * 180) / Math.PI);
+    }
   }
   const common = { type: "scatter", hoverinfo: "skip", showlegend: false, cliponaxis: true };
   const found = [

@@ -69,6 +69,38 @@ export async function press(labelId, { strategy = null, prompt = null, on = null
   }
 }
 
+/** Why the model can't write now, in words; empty when it can. */
+export function whyNotWrite() {
+  if (state.model.status === "loading") return "The model is loading. The sentence merge works without it.";
+  if (state.model.status === "error") return "The model can’t write now: see its status above. The sentence merge works without it.";
+  return "";
+}
+
+/** Ask for one version made of two; `mix` is the share of the second. */
+export async function combine(a, b, mix) {
+  const temporary = `asking-${uuid()}`;
+  const first = store.versionOf(a);
+  store.keepGeneration({
+    id: temporary, status: "asking", label: "combine", n: state.labels.candidates,
+    paragraph_id: first.paragraph_id, parent_version_id: a, other_version_id: b, mix, request: { combine: [a, b, mix] },
+  });
+  announce("Combining two versions.");
+  try {
+    await outbox.settled();
+    enqueue(await post("/api/generations", { version_id: a, other_version_id: b, mix }), temporary);
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    refuse(temporary, problem);
+  }
+}
+
+/** What a generation is called. */
+export function titleOf(generation) {
+  if (!generation.other_version_id) return labelOf(generation.label)?.name ?? "Your own prompt";
+  const [a, b] = [generation.parent_version_id, generation.other_version_id].map((id) => store.versionOf(id)?.number ?? "?");
+  return `Combining versions ${a} and ${b}`;
+}
+
 function refuse(id, problem) {
   store.changeGeneration(id, { status: "failed", problem: { detail: problem.sentence, code: problem.code } });
   announce(problem.sentence);
@@ -170,7 +202,8 @@ export async function retry(id) {
   const generation = state.generations.get(id);
   if (generation.request && id.startsWith("asking-")) {
     store.forgetGeneration(id);
-    await press(generation.label, generation.request);
+    if (generation.request.combine) await combine(...generation.request.combine);
+    else await press(generation.label, generation.request);
     return;
   }
   store.changeGeneration(id, { status: "asking", problem: null, partial: {}, versions: {}, stopping: false });

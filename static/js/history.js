@@ -1,5 +1,5 @@
 // The list twin of the canvas: every version that is not mid-typing, readable and reachable without a pointer.
-import { open } from "./actions.js";
+import { open, pick } from "./actions.js";
 import { byId, el, redraw } from "./dom.js";
 import { labelOf } from "./generations.js";
 import { face, hoverIn, hoverOut, nameOf } from "./nodes.js";
@@ -68,13 +68,14 @@ function tree(versions) {
 function line({ version, depth }) {
   const { kind, parts } = face(version);
   const label = labelOf(version.label)?.name ?? (version.operation === "prompt" ? "Your own prompt" : null);
-  const what = label ?? { original: "Original", typed: "Typed by hand" }[kind] ?? (version.operation === "manual" ? "Typed by hand" : "Original");
+  const made = version.parents.length > 1 ? `Combined v${store.parentsOf(version).map((it) => it.number).join(" + v")}` : null;
+  const what = made ?? label ?? { original: "Original", typed: "Typed by hand" }[kind] ?? (version.operation === "manual" ? "Typed by hand" : "Original");
   const move = moveWords(version, store.parentOf(version));
   const row = el("li", {}, el("button", {
-    type: "button", data: { key: `history-${version.id}`, lit: version.id === state.hovered },
+    type: "button", data: { key: `history-${version.id}`, lit: version.id === state.hovered, picked: state.picked.includes(version.id) },
     "aria-current": version.id === state.selected ? "true" : null,
     "aria-label": nameOf(version),
-    onclick: () => open(version.id),
+    onclick: (event) => (event.shiftKey ? pick(version.id) : open(version.id)),
     onpointerenter: () => hoverIn(version.id), onpointerleave: () => hoverOut(version.id),
     onkeydown: (event) => step(event),
   },
@@ -101,7 +102,7 @@ function draw() {
     el("div", { class: "head-row history-head" }, el("h3", {}, "History"),
       el("div", { class: "filters" },
         select("Versions of", whose, { paragraph: "this paragraph", draft: "the whole draft" }, (value) => { whose = value; }),
-        select("Which versions", status, { all: "all", proposed: "proposed", confirmed: "confirmed", typed: "typed by hand", original: "original", discarded: "discarded" }, (value) => { status = value; }))),
+        select("Which versions", status, { all: "all", proposed: "proposed", confirmed: "confirmed", combined: "combined", typed: "typed by hand", original: "original", discarded: "discarded" }, (value) => { status = value; }))),
     state.versions.size > SEARCHED_FROM ? search : null,
     lines.length ? el("ul", { class: "history" }, lines.map(line))
       : el("p", { class: "panel-empty" }, query ? "Nothing like that here. Try fewer words, or look in the whole draft." : status === "all" ? (whose === "paragraph" && !state.paragraph ? "Select a paragraph to see its versions." : "No versions yet.") : "No version like that here."));
@@ -117,7 +118,10 @@ function mark() {
 
 /** Hovering only lights a line; building the list anew would take the pointer's target away. */
 function light() {
-  for (const button of root().querySelectorAll("li button")) button.dataset.lit = button.dataset.key === `history-${state.hovered}`;
+  for (const button of root().querySelectorAll("li button")) {
+    button.dataset.lit = button.dataset.key === `history-${state.hovered}`;
+    button.dataset.picked = state.picked.some((id) => button.dataset.key === `history-${id}`);
+  }
 }
 
 export function start() {
@@ -125,5 +129,5 @@ export function start() {
     if (topics.size === 1 && topics.has("selection") && state.paragraph === listedFor) mark();
     else draw();
   });
-  store.on("hover", light);
+  store.on("hover picked", light);
 }

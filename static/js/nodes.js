@@ -1,4 +1,5 @@
 // The handles: one button a version, over its place on the canvas. They are the picture and the keyboard path at once.
+import { pick } from "./actions.js";
 import { el, icon, svg } from "./dom.js";
 import { apart, towards } from "./geometry.js";
 import { record } from "./recorder.js";
@@ -6,7 +7,7 @@ import * as store from "./store.js";
 import { KIND_WORDS, kindOf, moveWords, placeWords } from "./words.js";
 
 const { state } = store;
-const BADGES = { typed: "pencil", confirmed: "check", discarded: "cross" };
+const BADGES = { typed: "pencil", combined: "combine", confirmed: "check", discarded: "cross" };
 const HOVER_AFTER = 90;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -21,6 +22,7 @@ let leaders = null;
 let openVersion = () => {};
 let enterVersion = () => {};
 let lookAround = () => {};
+let dropOn = () => {};
 
 export const ids = () => spots.keys();
 export const spotOf = (id) => spots.get(id) || null;
@@ -39,9 +41,11 @@ export function face(version) {
 
 export function nameOf(version) {
   const move = moveWords(version, store.parentOf(version));
+  const from = version.parents.length > 1 ? ` from versions ${store.parentsOf(version).map((it) => it.number).join(" and ")}` : "";
+  const picked = state.picked.includes(version.id) ? ", picked" : "";
   const where = move ? `${move} than its parent` : placeWords(version.placement);
   const inDraft = store.isHead(version) ? ", in the draft" : "";
-  return `Paragraph ${store.numberOf(version.paragraph_id)}, version ${version.number}, ${KIND_WORDS[kindOf(version)]}${inDraft}, ${where}`;
+  return `Paragraph ${store.numberOf(version.paragraph_id)}, version ${version.number}, ${KIND_WORDS[kindOf(version)]}${from}${inDraft}${picked}, ${where}`;
 }
 
 let hoverTimer = 0;
@@ -90,10 +94,70 @@ export function focus(id) {
   button.focus({ focusVisible: true });
 }
 
+const DRAG_AFTER = 6; // pixels; a hand that clicks trembles
+let dragged = false; // whether the pointer that is down, or was just let go, has dragged a node
+
+/** Drag a node; let go over another one of its paragraph, it is dropped on it. Elsewhere, or by Escape, it goes back. */
+function grab(event, id) {
+  dragged = false;
+  if (event.button !== 0 || event.shiftKey) return;
+  const button = event.currentTarget;
+  const { clientX, clientY, pointerId } = event;
+  const home = button.style.transform;
+  const away = new AbortController();
+  let over = null;
+  const target = (at) => {
+    const found = document.elementFromPoint(at.clientX, at.clientY)?.closest(".handles .node");
+    const other = found && found !== button ? store.versionOf(found.dataset.id) : null;
+    return other && other.paragraph_id === store.versionOf(id)?.paragraph_id ? found : null;
+  };
+  const light = (found) => {
+    if (found === over) return;
+    if (over) delete over.dataset.drop;
+    over = found;
+    if (over) over.dataset.drop = "true";
+  };
+  const end = () => {
+    away.abort();
+    light(null);
+    delete button.dataset.dragging;
+    if (spots.has(id)) button.style.transform = `translate(${spots.get(id).x}px, ${spots.get(id).y}px)`;
+    else button.style.transform = home;
+  };
+  const options = { signal: away.signal };
+  addEventListener("pointermove", (at) => {
+    if (at.pointerId !== pointerId) return;
+    const [dx, dy] = [at.clientX - clientX, at.clientY - clientY];
+    if (!dragged && Math.hypot(dx, dy) <= DRAG_AFTER) return;
+    if (!dragged) {
+      dragged = true;
+      button.dataset.dragging = "true";
+      hoverOut(id);
+    }
+    const from = spots.get(id);
+    if (from) button.style.transform = `translate(${from.x + dx}px, ${from.y + dy}px)`;
+    light(target(at));
+  }, options);
+  addEventListener("pointerup", () => {
+    const onto = over?.dataset.id;
+    end();
+    if (dragged && onto) dropOn(id, onto);
+    // The click that follows a drag comes in the same turn.
+    setTimeout(() => { dragged = false; });
+  }, options);
+  addEventListener("pointercancel", end, options);
+  addEventListener("keydown", (key) => { if (key.key === "Escape") end(); }, options);
+}
+
 function build(id) {
   const button = el("button", {
     class: "node", type: "button", data: { id },
-    onclick: () => openVersion(id),
+    onclick: (event) => {
+      if (dragged) return;
+      if (event.shiftKey) pick(id);
+      else openVersion(id);
+    },
+    onpointerdown: (event) => grab(event, id),
     ondblclick: () => enterVersion(id),
     onkeydown: (event) => keydown(event, id),
     onpointerenter: () => hoverIn(id),
@@ -114,6 +178,7 @@ function dress(button, version) {
     quiet: !same && !head && kind !== "confirmed",
     lit: version.id === state.hovered || (version.paragraph_id === state.hoveredParagraph && head),
     measuring: !version.placement,
+    picked: state.picked.includes(version.id),
   };
   const signature = JSON.stringify([look, parts[0]]);
   if (button.dataset.signature !== signature) {
@@ -220,11 +285,12 @@ export function redress() {
   for (const [id, button] of buttons) button.tabIndex = id === state.selected ? 0 : -1;
 }
 
-export function start(handles, leaderGroup, { open, enter, closer }) {
+export function start(handles, leaderGroup, { open, enter, closer, drop }) {
   layer = handles;
   layer.append(stacks);
   lookAround = closer;
   leaders = leaderGroup;
   openVersion = open;
   enterVersion = enter;
+  dropOn = drop;
 }

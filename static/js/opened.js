@@ -2,10 +2,12 @@
 import { confirm, discard, fetchDetail, restore, saveByHand } from "./actions.js";
 import { byId, el, icon, redraw } from "./dom.js";
 import { labelOf } from "./generations.js";
+import { sentences } from "./combine.js";
+import { compareWith } from "./compare.js";
 import * as disk from "./disk.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
-import { flagWords, KIND_WORDS, kindOf, moveWords, placeWords } from "./words.js";
+import { capital, flagWords, KIND_WORDS, kindOf, moveWords, placeWords } from "./words.js";
 
 const { state } = store;
 const root = () => byId("opened");
@@ -16,7 +18,7 @@ let scrolled = null; // the version whose first change has been brought into vie
 
 function tag(version) {
   const kind = kindOf(version);
-  const glyph = { confirmed: "check", discarded: "cross", typed: "pencil" }[kind];
+  const glyph = { confirmed: "check", combined: "combine", discarded: "cross", typed: "pencil" }[kind];
   return el("span", { class: "tag", data: { kind } }, glyph ? icon(glyph) : "", KIND_WORDS[kind]);
 }
 
@@ -44,6 +46,13 @@ function facts(detail) {
   const { kept, lost, added } = detail.facts || {};
   const lines = [factLine("Kept", kept), factLine("Lost", lost, "bad"), factLine("New", { ...added, hedges: [] }, "new")].filter(Boolean);
   return lines.length ? el("dl", { class: "facts", "aria-label": "Numbers, names and other facts" }, lines) : null;
+}
+
+/** Of a version made of two: each sentence with the one it is from. */
+function origins(version, detail) {
+  if (!detail?.origins?.length) return null;
+  return el("details", { class: "origins", open: true, data: { key: "origins" } }, el("summary", {}, "Where each sentence is from"),
+    el("div", { class: "sentences" }, sentences(detail.origins, ...store.parentsOf(version))));
 }
 
 function how(version, detail) {
@@ -143,7 +152,7 @@ function draw() {
       !editing && parent && detail?.diff?.length ? el("button", { class: "quiet", type: "button", data: { key: "toggle" }, "aria-pressed": state.ui.changes, onclick: () => store.setUi({ changes: !state.ui.changes }) }, "Changes") : null),
     ...(editing ? hand(version) : [
       ...body(version, detail),
-      actions(version), how(version, detail)]));
+      origins(version, detail), actions(version), compareWith(version), how(version, detail)]));
   const box = root().querySelector(".opened-text");
   const change = box?.querySelector("ins, del");
   if (change && scrolled !== version.id) {
@@ -152,10 +161,8 @@ function draw() {
   }
 }
 
-const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
 export function start() {
-  store.on("selection versions details ui draft labels", (topics) => {
+  store.on("selection versions details ui draft labels picked", (topics) => {
     // What the writer types here must not be drawn over.
     if (state.ui.editing && root().querySelector(".hand") && !topics.has("ui") && !topics.has("selection")) return;
     draw();

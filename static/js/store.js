@@ -53,6 +53,7 @@ export const versionOf = (id) => state.versions.get(id) || null;
 export const paragraphOf = (id) => state.paragraphs.get(id) || null;
 export const numberOf = (paragraphId) => state.order.indexOf(paragraphId) + 1;
 export const headOf = (paragraphId) => versionOf(paragraphOf(paragraphId)?.head);
+export const parentsOf = (version) => (version?.parents || []).map(versionOf).filter(Boolean);
 export const parentOf = (version) => versionOf(version?.parents?.[0]);
 export const isHead = (version) => paragraphOf(version.paragraph_id)?.head === version.id;
 export const isEmptyDraft = () => state.order.every((id) => !paragraphOf(id).text.trim());

@@ -16,11 +16,12 @@ export function kindOf(version) {
   if (version.status === "confirmed") return "confirmed";
   if (version.status === "discarded") return "discarded";
   if (version.operation === "manual") return "typed";
+  if (version.operation === "combine") return "combined";
   return version.status === "proposed" ? "proposed" : "original";
 }
 
 export const KIND_WORDS = {
-  original: "original", typed: "typed by hand", proposed: "proposed", confirmed: "confirmed", discarded: "discarded",
+  original: "original", typed: "typed by hand", proposed: "proposed", combined: "combined", confirmed: "confirmed", discarded: "discarded",
 };
 
 function along(delta, high) {
@@ -66,6 +67,18 @@ const FLAGS = {
 export const flagWords = (flags = []) =>
   [...new Set(flags.map((flag) => FLAGS[flag] ?? flag.replaceAll("-", " ")))].filter(Boolean);
 
+/** The mix of two versions: whose text it mostly is. `mix` is the share of the second. */
+export function mixWords(mix, first, second) {
+  if (mix <= 0) return `version ${first} as it is`;
+  if (mix >= 1) return `version ${second} as it is`;
+  if (mix < 0.45) return `${mix < 0.2 ? "almost all" : "mostly"} version ${first}`;
+  if (mix > 0.55) return `${mix > 0.8 ? "almost all" : "mostly"} version ${second}`;
+  return `as much of version ${first} as of version ${second}`;
+}
+
+/** Facts of all kinds in one list, each once. */
+export const flatFacts = (facts) => [...new Set(["numbers", "units", "names", "citations", "hedges"].flatMap((kind) => facts?.[kind] || []))];
+
 export function ago(iso) {
   const minutes = Math.round((Date.now() - Date.parse(iso)) / 60000);
   if (!(minutes >= 1)) return "just now";
@@ -73,6 +86,8 @@ export function ago(iso) {
   if (minutes < 24 * 60) return `${Math.round(minutes / 60)} h ago`;
   return new Date(iso).toLocaleDateString(undefined, { day: "numeric", month: "short" });
 }
+
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 

@@ -20,9 +20,15 @@ from app.writing.stream import Run
 router = APIRouter()
 
 
+def _ask(unit: Work, studio: TheStudio, body: v.Ask | v.Combine) -> v.GenerationView:
+    if isinstance(body, v.Combine):
+        return generations.combine(unit.session, unit.writer_id, studio, body)
+    return generations.ask(unit.session, unit.writer_id, studio, body)
+
+
 @router.post("/generations", status_code=201, response_model=v.GenerationView)
-def ask(body: v.Ask, studio: TheStudio, unit: Work) -> Response:
-    return unit.answer(lambda: generations.ask(unit.session, unit.writer_id, studio, body), 201)
+def ask(body: v.Ask | v.Combine, studio: TheStudio, unit: Work) -> Response:
+    return unit.answer(lambda: _ask(unit, studio, body), 201)
 
 
 @router.post("/generations/{generation_id}/retry", status_code=201, response_model=v.GenerationView)
