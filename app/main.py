@@ -64,7 +64,8 @@ def create_app(
     errors.install(app)
 
     # The last added is the outermost: a refusal gets the headers too.
-    app.add_middleware(BodyCap, most=settings.max_body_bytes, larger={"/api/imports": settings.max_upload_bytes})
+    larger = dict.fromkeys(("/api/imports", "/api/drafts/*/sources"), settings.max_upload_bytes)
+    app.add_middleware(BodyCap, most=settings.max_body_bytes, larger=larger)
     app.add_middleware(OriginCheck, allowed_origins=settings.allowed_origins)
     app.add_middleware(SecurityHeaders)
     return app

@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -37,8 +38,8 @@ class Support:
     """How much of a sentence stands in the texts it may rest on, each 0 to 1.
 
     `words`: share of its content words, weighted by rarity, that stand in the three sentences that have most of them;
-    `clause`: the same for its least supported clause; `meaning`: cosine to the nearest of those sentences or of their
-    neighbours joined, None without an encoder.
+    `clause`: the same for its least supported clause; `meaning`: cosine to the nearest sentence, clause or pair of
+    neighbours, None without an encoder or where the words decide.
     """
 
     words: float
@@ -48,45 +49,68 @@ class Support:
     @property
     def enough(self) -> bool:
         """Weights and thresholds are fitted on the design half of benchmarks/ledger.jsonl."""
+        if self.clause < CLAUSE:
+            return False
         if self.meaning is None:
-            return self.words >= WORDS_ALONE and self.clause >= CLAUSE
-        return self.words + self.meaning >= TOGETHER and self.clause >= CLAUSE
+            return self.words >= WORDS_ALONE
+        return self.words + self.meaning >= TOGETHER
 
 
 WORDS_ALONE = 0.55
 TOGETHER = 1.05
 CLAUSE = 0.2
+CERTAIN = 0.85
+"""Share of words from which on a sentence is supported whatever its cosine."""
 NEAR_COPY = 0.7
 """Share of a sentence's words from which on it is held to restate one sentence, so that opposites mean a reversal."""
 
 
-def unsupported(child: str, grounds: Sequence[str], encode: Encode | None = None) -> list[Claim]:
-    """The claims of `child` that no text in `grounds` (its parents first, then what the sources say) supports.
+class Ground:
+    """The sentences a text may rest on, with their words, and their vectors once they are needed."""
 
-    Without `encode` support is counted by words alone, which takes more rewording for a new claim.
+    def __init__(self, texts: Sequence[str], encode: Encode | None = None) -> None:
+        self.sentences = [s.text for text in texts for s in sentences.split(text)]
+        self.text = "\n\n".join(self.sentences)
+        self.bare = {_bare(text) for text in self.sentences}
+        self.words = [set(content(text)) for text in self.sentences]
+        self.encode = encode
+
+    @cached_property
+    def vectors(self) -> npt.NDArray[np.float32]:
+        """Of the sentences, of their clauses, and of neighbours joined: a sentence of the child may be a part of one
+        or made of two."""
+        assert self.encode is not None
+        parts = [part for text in self.sentences for part in _clauses(text) if len(part.split()) > 3]
+        joined = [f"{a} {b}" for a, b in pairwise(self.sentences)]
+        return self.encode([*self.sentences, *parts, *joined])
+
+
+def unsupported(child: str, grounds: Sequence[str], encode: Encode | None = None) -> list[Claim]:
+    """The claims of `child` that no text in `grounds` (its parents, and what the sources say) supports.
+
+    Without `encode` support is counted by words alone: then a new claim is found as surely, and free rewording is
+    taken for one more often.
     """
-    known = [s.text for text in grounds for s in sentences.split(text)]
-    same = {_bare(text) for text in known}
+    ground = Ground(grounds, encode)
     found = []
     for sentence in sentences.split(child):
-        if _bare(sentence.text) in same or not any(c.isalpha() for c in sentence.text):
-            continue
-        reason = _reason(sentence.text, known, encode)
-        if reason:
-            found.append(Claim(sentence.start, sentence.end, sentence.text, reason))
+        if _bare(sentence.text) not in ground.bare and any(c.isalpha() for c in sentence.text):
+            reason = _reason(sentence.text, ground)
+            if reason:
+                found.append(Claim(sentence.start, sentence.end, sentence.text, reason))
     return found
 
 
-def _reason(sentence: str, known: Sequence[str], encode: Encode | None) -> str:
+def _reason(sentence: str, ground: Ground) -> str:
     """Why it is a new claim, in words; empty where it is none."""
-    strange = new_facts(sentence, "\n\n".join(known))
+    strange = new_facts(sentence, ground.text)
     if strange:
         return f"new here: {', '.join(strange)}"
     if asserts_nothing(sentence):
         return ""
-    if reversed_word := _reversal(sentence, known):
-        return f"“{reversed_word}” turns around what the text says"
-    if not support(sentence, known, encode).enough:
+    if turned := _reversal(sentence, ground):
+        return f"“{turned}” turns around what the text says"
+    if not support(sentence, ground).enough:
         return "neither the text before nor a source says this"
     return ""
 
@@ -128,20 +152,19 @@ _COMPARISON = re.compile(
     re.I,
 )
 _OPEN = re.compile(
-    r"\b(?:do(?:es)?|did|can|could) ?not (?:yet )?(?:show|tell|say|reveal|answer|know)\b.{0,60}\b(?:whether|how|why|if)\b"
+    r"\b(?:do(?:es)?|did|can|could) ?not (?:yet )?(?:show|tell|say|reveal|answer|know)\b"
+    r".{0,60}\b(?:whether|how|why|if)\b"
     r"|\b(?:is|are|remains?) (?:still |yet )?(?:un(?:known|clear|certain)|not (?:yet )?(?:known|clear|certain)"
     r"|to be (?:seen|shown)|an open question)\b",
     re.I,
 )
-_SIGNPOST_WORDS = frozenset(
-    """
-    answer begin beginning case catch clue comparison conclusion detail difference discovery easy end evidence example
-    explain explanation fact follow good happen hard idea important interesting key lesson look matter mystery next
-    part piece picture point problem puzzle question real reason remain result right second secret short simple start
-    step story strange surprise surprising thing trick true turn twist understand way whole word work wrong last first
-    long far big small new old year come make mean know say tell see
-    """.split()
-)
+_SIGNPOSTS = """
+answer begin beginning case catch clue comparison conclusion detail difference discovery easy end evidence example
+explain explanation fact follow good happen hard idea important interesting key lesson look matter mystery next
+part piece picture point problem puzzle question real reason remain result right second secret short simple start
+step story strange surprise surprising thing trick true turn twist understand way whole word work wrong last first
+long far big small new old year come make mean know say tell see
+"""
 
 
 def asserts_nothing(sentence: str) -> bool:
@@ -154,27 +177,27 @@ def asserts_nothing(sentence: str) -> bool:
 
 # ── support ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_FUNCTION = frozenset(
-    """
-    a about above across after again against all almost along already also although always am among an and another any
-    are around as at away back be because been before being below between both but by can cannot could did do does
-    doing done down during each either else enough even ever every few for from further get gets got had has have
-    having he her here hers him his how however i if in indeed inside instead into is it its itself just least less
-    let like made make makes many may me might more most much must my near neither never no nor not now of off often
-    on once one only onto or other others our out outside over own per perhaps quite rather same she should since so
-    some someone something sometimes soon still such than that the their theirs them themselves then there therefore
-    these they this those though through thus to together too toward towards under until up upon us use used uses
-    using very was way we well went were what when where whereas whether which while who whom whose why will with
-    within without would yes yet you your yours yourself kind sort lot called
-    """.split()
-)
+_FUNCTION_WORDS = """
+a about above across after again against all almost along already also although always am among an and another any
+are around as at away back be because been before being below between both but by can cannot could did do does
+doing done down during each either else enough even ever every few for from further get gets got had has have
+having he her here hers him his how however i if in indeed inside instead into is it its itself just least less
+let like made make makes many may me might more most much must my near neither never no nor not now of off often
+on once one only onto or other others our out outside over own per perhaps quite rather same she should since so
+some someone something sometimes soon still such than that the their theirs them themselves then there therefore
+these they this those though through thus to together too toward towards under until up upon us use used uses
+using very was way we well went were what when where whereas whether which while who whom whose why will with
+within without would yes yet you your yours yourself kind sort lot called
+"""
+_FUNCTION = frozenset(_FUNCTION_WORDS.split())
 _LETTERS = re.compile(r"[^\W\d_]+(?:[-’'][^\W\d_]+)*")
 _SUFFIXES = re.compile(
     r"(?:ations?|itions?|ingly|edly|ments?|ness(?:es)?|ities|ity|ions?|ings?|ied|ies|ers?|est|ed|ly|es|s|al|y|e)$"
 )
 _IRREGULAR = {
     "found": "find", "grew": "grow", "grown": "grow", "began": "begin", "begun": "begin", "kept": "keep",
-    "held": "hold", "built": "build", "lost": "lose", "loss": "lose", "losses": "lose", "fell": "fall", "fallen": "fall", "rose": "rise",
+    "held": "hold", "built": "build", "lost": "lose", "loss": "lose", "losses": "lose",
+    "fell": "fall", "fallen": "fall", "rose": "rise",
     "risen": "rise", "sank": "sink", "sunk": "sink", "shrank": "shrink", "shrunk": "shrink", "broke": "break",
     "broken": "break", "ate": "eat", "eaten": "eat", "gave": "give", "given": "give", "took": "take", "taken": "take",
     "came": "come", "sent": "send", "left": "leave", "led": "lead", "laid": "lay", "fed": "feed", "dug": "dig",
@@ -191,6 +214,7 @@ _IRREGULAR = {
 }  # fmt: skip
 
 
+@cache
 def stem(word: str) -> str:
     """A rough common form: "measured", "measurement" and "measures" are one."""
     word = re.sub(r"[’']s?$", "", word.lower())
@@ -200,7 +224,7 @@ def stem(word: str) -> str:
     return word[:-1] if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls" else word
 
 
-_SIGNPOST_STEMS = frozenset(map(stem, _SIGNPOST_WORDS))
+_SIGNPOST_STEMS = frozenset(map(stem, _SIGNPOSTS.split()))
 
 
 def content(text: str) -> list[str]:
@@ -217,18 +241,18 @@ def _weight(word: str) -> float:
     return max(0.5, min(4.0, 6.5 - float(zipf_frequency(word, "en"))))
 
 
-def support(sentence: str, known: Sequence[str], encode: Encode | None = None) -> Support:
-    """How far `known` sentences bear `sentence` out; see Support."""
-    if not known:
+def support(sentence: str, ground: Ground) -> Support:
+    """How far the ground bears `sentence` out; see Support."""
+    if not ground.sentences:
         return Support(0.0, 0.0, None)
     wanted = content(sentence)
-    has = [set(content(text)) for text in known]
-    by_words = sorted(range(len(known)), key=lambda i: -_share(wanted, has[i]))
-    best = by_words[:3]
-    union = set().union(*(has[i] for i in best))
+    best = sorted(ground.words, key=lambda there: -_share(wanted, there))[:3]
+    union = set().union(*best)
     words = _share(wanted, union)
     clause = min((_share(part, union) for part in map(content, _clauses(sentence)) if len(part) > 2), default=words)
-    return Support(words, clause, _meaning(sentence, known, encode))
+    # Where words decide alone, nothing is encoded: that is most sentences, and most of the time it takes.
+    undecided = TOGETHER - 1 <= words < CERTAIN and clause >= CLAUSE
+    return Support(words, clause, _meaning(sentence, ground) if ground.encode and undecided else None)
 
 
 def _share(wanted: Sequence[str], there: set[str]) -> float:
@@ -246,14 +270,9 @@ def _clauses(sentence: str) -> list[str]:
     return _CLAUSE.split(sentence)
 
 
-def _meaning(sentence: str, known: Sequence[str], encode: Encode | None) -> float | None:
-    """Clauses count as well, and neighbours joined: a sentence may be a part of one or made of two."""
-    if encode is None:
-        return None
-    parts = [part for text in known for part in _CLAUSE.split(text) if len(part.split()) > 3]
-    joined = [f"{a} {b}" for a, b in zip(known, known[1:], strict=False)]
-    vectors = encode([sentence, *known, *parts, *joined])
-    return float((vectors[1:] @ vectors[0]).max())
+def _meaning(sentence: str, ground: Ground) -> float:
+    assert ground.encode is not None
+    return float((ground.vectors @ ground.encode([sentence])[0]).max())
 
 
 # ── reversals ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -266,7 +285,8 @@ gain lose, early late, earlier later, above below, before after, most least, man
 safe dangerous, cheaper dearer, deep shallow, wet dry, rich poor, near far, first last, hardly never, often rarely,
 always never, all none, thicker thinner, taller shorter, brighter dimmer, strengthen weaken, speed slow, win lose
 """
-_NEGATIONS = frozenset("not no never none nobody nothing neither nor cannot without hardly rarely".split())
+_NEGATING = "not no never none nobody nothing neither nor cannot without hardly rarely"
+_NEGATIONS = frozenset(_NEGATING.split())
 _PAIRS: dict[str, set[str]] = {}
 for _pair in _OPPOSITES.split(","):
     _one, _other = _pair.split()
@@ -274,12 +294,13 @@ for _pair in _OPPOSITES.split(","):
     _PAIRS.setdefault(_other, set()).add(_one)
 
 
-def _reversal(sentence: str, known: Sequence[str]) -> str:
+def _reversal(sentence: str, ground: Ground) -> str:
     """The word by which a sentence says the opposite of the one it restates, or nothing."""
     wanted = content(sentence)
-    nearest = max(known, key=lambda text: _share(wanted, set(content(text))), default="")
-    if _share(wanted, set(content(nearest))) < NEAR_COPY:
+    shares = [_share(wanted, there) for there in ground.words]
+    if not shares or max(shares) < NEAR_COPY:
         return ""
+    nearest = ground.sentences[shares.index(max(shares))]
     words, there = _forms(sentence), _forms(nearest)
     for word in sorted(words - there):
         if any(other in there and other not in words for other in _PAIRS.get(word, ())):

@@ -38,14 +38,12 @@ suggest indicate
 appear seem apparent apparently
 assume suspect postulate
 often frequently
-usually generally mostly mainly largely typical typically in_general in_most_cases in_most_instances on_the_whole broadly
+usually generally mostly mainly largely typical typically in_general in_most_cases in_most_instances on_the_whole
 unclear uncertain uncertainly
 somewhat relatively
 in_our_opinion in_our_view from_our_perspective from_this_perspective
 """
-_DEGREE = {
-    word.replace("_", " "): line.split()[0] for line in _DEGREES.strip().splitlines() for word in line.split()
-}
+_DEGREE = {word.replace("_", " "): line.split()[0] for line in _DEGREES.strip().splitlines() for word in line.split()}
 _FORMS = {form: form for form in [*_WORDS.split(), *re.split(r",\s+", _PHRASES.strip())]}
 for _verb in _VERBS.split():
     _stem = _verb.removesuffix("e")
@@ -65,7 +63,7 @@ _PATTERN = re.compile(
 
 
 def find(text: str) -> Iterator[tuple[str, str]]:
-    """Each hedge as written and the one form it is compared by ("suggested" is "suggest", "might" is "may"), in order."""
+    """Each hedge as written and the one form it is compared by ("suggested" is "suggest", "might" "may"), in order."""
     for match in _PATTERN.finditer(text):
         form = _FORMS.get(match[0].lower(), match[0].lower())
         yield match[0], _DEGREE.get(form, form)

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.llm.types import FinishReason, Message, Prompt, Sampling
-from app.text import facts
+from app.text import claims, facts
 from app.text import sentences as text_sentences
 from app.text.sentences import Sentence
 from app.writing import terms
@@ -37,6 +37,8 @@ class Parent:
     """The paragraph a candidate is made from."""
 
     text: str
+    notes: tuple[str, ...] = ()
+    """Sentences of the draft's sources that fit it best."""
 
     @cached_property
     def sentences(self) -> list[Sentence]:
@@ -53,12 +55,13 @@ class Parent:
 
 @dataclass(frozen=True)
 class Ask:
-    """One candidate to be written."""
+    """One candidate to be written. `notes`: the sentences of sources that its prompt shows."""
 
     strategy: Strategy
     plan: str
     prompt: Prompt
     sampling: Sampling
+    notes: tuple[str, ...] = ()
 
 
 def ask(book: Book, strategy: Strategy, parent: Parent, prefill: str, *, full: bool, own: str = "") -> Ask:
@@ -67,22 +70,32 @@ def ask(book: Book, strategy: Strategy, parent: Parent, prefill: str, *, full: b
         return _ask_full(book, strategy, parent, own)
     term = parent.key_term
     subject = parent.hardest.text if strategy.plan == "rewrite-sentence" else parent.text
+    notes = parent.notes if strategy.source else ()
     turns = [Message("system", book.system)]
-    for example, answer in zip(book.examples, strategy.answers, strict=False):
-        turns.append(Message("user", _request(example.text, strategy.ask, example.term)))
+    said = strategy.notes or ("",) * len(strategy.answers)
+    for example, answer, note in zip(book.examples, strategy.answers, said, strict=False):
+        turns.append(
+            Message("user", _request(_with_notes(example.text, (note,) * bool(note)), strategy.ask, example.term))
+        )
         turns.append(Message("assistant", answer))
-    turns.append(Message("user", _request(subject, strategy.ask, term or "this", own)))
+    turns.append(Message("user", _request(_with_notes(subject, notes), strategy.ask, term or "this", own)))
     whole = strategy.plan == "rewrite-sentence"
     words = len(subject.split())
     sampling = Sampling(temperature=0.7, top_p=0.9, max_tokens=2 * words + 30 if whole else 48, one_sentence=not whole)
-    return Ask(strategy, strategy.plan, Prompt(tuple(turns), fill(prefill, term)), sampling)
+    return Ask(strategy, strategy.plan, Prompt(tuple(turns), fill(prefill, term)), sampling, notes)
 
 
 def _ask_full(book: Book, strategy: Strategy, parent: Parent, own: str) -> Ask:
     instruction = strategy.full.replace("{prompt}", own)
-    turns = (Message("system", book.full_system), Message("user", f"{parent.text}\n\n{instruction}"))
+    notes = parent.notes if strategy.source else ()
+    asked = f"{_with_notes(parent.text, notes)}\n\n{instruction}"
+    turns = (Message("system", book.full_system), Message("user", asked))
     sampling = Sampling(temperature=0.7, top_p=0.9, max_tokens=3 * len(parent.text.split()) + 80)
-    return Ask(strategy, "rewrite-all", Prompt(turns), sampling)
+    return Ask(strategy, "rewrite-all", Prompt(turns), sampling, notes)
+
+
+def _with_notes(text: str, notes: Sequence[str]) -> str:
+    return "\n".join([text, "", "The source says:", *notes]) if notes else text
 
 
 def _request(text: str, instruction: str, term: str, own: str = "") -> str:
@@ -107,6 +120,7 @@ def prefills(strategy: Strategy, seed: int) -> list[str]:
 
 _LEAK = re.compile(r"<\||\|>|```|\b(?:as an ai|language model|(?:this|the) (?:sentence|text))\b", re.I)
 _QUOTES = re.compile(r"[\"“”«»]")
+_QUOTED = re.compile(r"[\"“«]([^\"“”«»]*)")
 _ENDS = re.compile(r"[.!?…。！？؟][\"'”’»)\]]*$")
 
 
@@ -120,6 +134,8 @@ def degenerate(answer: str, asked: Ask, parent: Parent, finish: FinishReason) ->
 
     empty, run-on, copy (of the parent), echo (of the prompt or an example), leak (talk about the task), repeats,
     quotes (nobody is quoted whom the parent does not quote), invented (numbers, names or studies the parent lacks).
+    The sentences of a source that the prompt shows count as the parent does; unsourced is a sentence that should say
+    what they say and does not.
     """
     words = _words(answer)
     given = len(_words(asked.prompt.prefill))
@@ -131,8 +147,9 @@ def degenerate(answer: str, asked: Ask, parent: Parent, finish: FinishReason) ->
         "echo": _echoes(words, asked, parent),
         "leak": bool(_LEAK.search(answer)) and not _LEAK.search(parent.text),
         "repeats": _repeats(words),
-        "quotes": bool(_QUOTES.search(answer)) and not _QUOTES.search(parent.text),
-        "invented": _invents(answer, parent),
+        "quotes": _quotes_freely(answer, parent, asked.notes),
+        "invented": _invents(answer, parent, asked.notes),
+        "unsourced": inserted and asked.strategy.source and _unsourced(answer, asked),
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
 
@@ -157,6 +174,7 @@ def _echoes(words: list[str], asked: Ask, parent: Parent) -> bool:
     own = _grams(words, 4)
     shown = [m.content.replace(parent.text, "") for m in asked.prompt.messages]
     theirs = set().union(*(_grams(_words(text), 4) for text in shown)) - _grams(_words(parent.text), 4)
+    theirs -= set().union(*(_grams(_words(note), 4) for note in asked.notes))
     return len(own & theirs) > max(0, len(own) - 1) / 3
 
 
@@ -165,8 +183,25 @@ def _repeats(words: list[str]) -> bool:
     return any(n > max(2, len(words) // 20) or (a == b and not a.isdigit()) for (a, b), n in pairs.items())
 
 
-def _invents(answer: str, parent: Parent) -> bool:
-    added = facts.compare(parent.text, answer).added
+def _quotes_freely(answer: str, parent: Parent, notes: Sequence[str]) -> bool:
+    """With a source, whoever is quoted is quoted word for word."""
+    ground = "\n".join([parent.text, *notes])
+    if not _QUOTES.search(answer):
+        return False
+    if not notes or not _QUOTES.search(ground):
+        return not _QUOTES.search(ground)
+    said = " ".join(_words(ground))
+    return any(" ".join(_words(quoted)) not in said for quoted in _QUOTED.findall(answer))
+
+
+def _unsourced(answer: str, asked: Ask) -> bool:
+    """What is said to come from the source does."""
+    said = answer.removeprefix(asked.prompt.prefill).strip()
+    return bool(claims.unsupported(said[:1].upper() + said[1:], asked.notes))
+
+
+def _invents(answer: str, parent: Parent, notes: Sequence[str] = ()) -> bool:
+    added = facts.compare("\n\n".join([parent.text, *notes]), answer).added
     return bool(added.numbers or added.names or added.citations)
 
 

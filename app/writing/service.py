@@ -16,14 +16,16 @@ from sqlalchemy.orm import Session
 from app.axes.types import Placement
 from app.db.base import now
 from app.db.engine import Database
-from app.text import diff, facts
+from app.text import diff
 from app.text import paragraphs as text_paragraphs
+from app.text.claims import Encode
 from app.web import security
 from app.web.errors import Problem, not_found
-from app.writing import events, store
+from app.writing import events, ledger, store
 from app.writing import views as v
 from app.writing.events import note
 from app.writing.models import Draft, LoggedEvent, Paragraph, Version, Writer
+from app.writing.sources import pack_of
 
 SAMPLE = Path(__file__).with_name("sample.md")
 UNTITLED = "Untitled draft"
@@ -427,11 +429,13 @@ def edit_by_hand(session: Session, writer_id: str, version_id: str, text: str) -
     return version_views(session, draft.id, [version])[0]
 
 
-def detail(session: Session, writer_id: str, version_id: str) -> v.Detail:
+def detail(session: Session, writer_id: str, version_id: str, encode: Encode | None = None) -> v.Detail:
+    """Without the encoder of meaning, support of its sentences is counted by words."""
     version = store.version(session, writer_id, version_id)
     view = version_views(session, version.draft_id, [version])[0]
     parents = [session.get_one(Version, parent) for parent in view.parents]
-    change = facts.compare(parents[0].text if parents else version.text, version.text)
+    texts = [parent.text for parent in parents]
+    new = ledger.new_claims(texts, version.text, pack_of(session, version.draft_id) if parents else None, encode)
     return v.Detail(
         version=view,
         prompt=version.prompt,
@@ -443,7 +447,8 @@ def detail(session: Session, writer_id: str, version_id: str) -> v.Detail:
             )
             for parent in parents
         ],
-        facts=asdict(change),
+        facts=asdict(ledger.fact_change(texts, version.text)),
+        claims=[v.ClaimView(**asdict(claim)) for claim in new],
     )
 
 

@@ -19,6 +19,7 @@ from app.writing.models import (
     Goal,
     LoggedEvent,
     Paragraph,
+    SavedPrompt,
     Source,
     Step,
     Version,
@@ -211,6 +212,12 @@ def sources(session: Session, draft_id: str) -> Sequence[Source]:
     """The draft's, oldest first."""
     own = select(Source).where(Source.draft_id == draft_id, Source.removed.is_(False))
     return session.scalars(own.order_by(Source.created_at, Source.id)).all()
+
+
+def prompts(session: Session, writer_id: str) -> list[SavedPrompt]:
+    """The writer's kept prompts, by name."""
+    own = select(SavedPrompt).where(SavedPrompt.writer_id == writer_id, SavedPrompt.removed.is_(False))
+    return sorted(session.scalars(own), key=lambda prompt: prompt.name.casefold())
 
 
 def goals(session: Session, draft_id: str) -> Sequence[Goal]:

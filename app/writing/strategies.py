@@ -37,6 +37,12 @@ class Strategy(_Frozen):
     full: str
     small: bool = True
     """Whether a small model can do it; if not, it is offered to larger ones only."""
+    source: bool = False
+    """Whether it needs a source: it is offered where the draft has one, and takes its facts only from there."""
+    seek: str = ""
+    """Words that mark the sentences of a source it is after, looked for with those of the paragraph."""
+    notes: tuple[str, ...] = ()
+    """For one that needs a source: what the source says about each example text."""
 
 
 class Label(_Frozen):
@@ -69,6 +75,8 @@ class Book(_Frozen):
             for strategy in label.strategies:
                 if strategy.small and not strategy.prefills:
                     raise ValueError(f"strategy {strategy.id} needs a prefill; an empty one will do")
+                if len(strategy.notes) != (len(strategy.answers) if strategy.source else 0):
+                    raise ValueError(f"strategy {strategy.id} needs a note to each answer if it has a source")
                 if strategy.answers and len(strategy.answers) != len(self.examples):
                     raise ValueError(f"strategy {strategy.id} needs {len(self.examples)} answers, one an example")
         return self
