@@ -11,11 +11,16 @@ from app.writing.events import note
 from app.writing.models import SavedPrompt
 
 MOST = 100
+RECENT = 8
 
 
-def listed(session: Session, writer_id: str) -> v.PromptList:
-    """By name."""
-    return v.PromptList(prompts=[v.PromptView.of(prompt) for prompt in store.prompts(session, writer_id)])
+def listed(session: Session, writer_id: str, draft_id: str | None = None) -> v.PromptList:
+    """By name, and with a draft what was asked for there lately."""
+    recent: list[str] = []
+    if draft_id is not None:
+        store.draft(session, writer_id, draft_id)
+        recent = store.recent_prompts(session, draft_id, RECENT)
+    return v.PromptList(prompts=[v.PromptView.of(one) for one in store.prompts(session, writer_id)], recent=recent)
 
 
 def keep(session: Session, writer_id: str, wanted: v.NewPrompt) -> v.PromptView:

@@ -220,6 +220,14 @@ def prompts(session: Session, writer_id: str) -> list[SavedPrompt]:
     return sorted(session.scalars(own), key=lambda prompt: prompt.name.casefold())
 
 
+def recent_prompts(session: Session, draft_id: str, most: int) -> list[str]:
+    """Texts of the writer's own prompts in the draft, each once, latest first."""
+    latest = func.max(Generation.created_at)
+    asked = select(Generation.prompt).where(Generation.draft_id == draft_id, Generation.prompt.is_not(None))
+    found = session.scalars(asked.group_by(Generation.prompt).order_by(latest.desc()).limit(most))
+    return [text for text in found if text]
+
+
 def goals(session: Session, draft_id: str) -> Sequence[Goal]:
     """The draft's, oldest first."""
     own = select(Goal).where(Goal.draft_id == draft_id, Goal.removed.is_(False))

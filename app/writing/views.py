@@ -151,7 +151,10 @@ class PromptView(BaseModel):
 
 
 class PromptList(BaseModel):
+    """`recent` are the texts of the draft's own prompts, latest first."""
+
     prompts: list[PromptView]
+    recent: list[str]
 
 
 class GoalView(BaseModel):

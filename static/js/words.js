@@ -58,10 +58,12 @@ export function placeWords(placement) {
 
 const FLAGS = {
   moved: "", "wrong-way": "moved the other way", still: "hardly moved", "not-moved": "hardly moved",
-  "lost-number": "a number is lost", "lost-name": "a name is lost", "lost-unit": "a unit is lost",
-  "lost-citation": "a citation is lost", "lost-hedge": "a hedge is lost", "new-number": "a new number",
-  "new-name": "a new name", "new-claim": "a new claim", "new-citation": "a new citation",
+  "lost-numbers": "a number is lost", "lost-names": "a name is lost", "lost-units": "a unit is lost",
+  "lost-citations": "a citation is lost", "lost-hedges": "a hedge is lost", "new-claim": "a new claim",
 };
+
+/** The flags of the claim ledger: facts that were lost, sentences that nothing supports. */
+export const ledgerFlags = (flags = []) => flags.filter((flag) => flag.startsWith("lost-") || flag === "new-claim");
 
 /** Flags that ask for the writer's attention, in words. */
 export const flagWords = (flags = []) =>

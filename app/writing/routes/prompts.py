@@ -8,14 +8,15 @@ from fastapi.responses import Response
 from app.writing import prompts
 from app.writing import views as v
 from app.writing.deps import ReadSession, Work, WriterId
+from app.writing.events import Id
 from app.writing.routes.shared import PathId
 
 router = APIRouter()
 
 
 @router.get("/prompts")
-def list_prompts(writer_id: WriterId, session: ReadSession) -> v.PromptList:
-    return prompts.listed(session, writer_id)
+def list_prompts(writer_id: WriterId, session: ReadSession, draft_id: Id | None = None) -> v.PromptList:
+    return prompts.listed(session, writer_id, draft_id)
 
 
 @router.post("/prompts", status_code=201, response_model=v.PromptView)
