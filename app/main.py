@@ -65,7 +65,8 @@ def create_app(
     errors.install(app)
 
     # The last added is the outermost: a refusal gets the headers too.
-    larger = {"/api/imports": settings.max_upload_bytes, "/api/projects": MOST_UPLOADED}
+    uploads = dict.fromkeys(("/api/imports", "/api/drafts/*/sources"), settings.max_upload_bytes)
+    larger = {**uploads, "/api/projects": MOST_UPLOADED}
     app.add_middleware(BodyCap, most=settings.max_body_bytes, larger=larger)
     app.add_middleware(OriginCheck, allowed_origins=settings.allowed_origins)
     app.add_middleware(SecurityHeaders)

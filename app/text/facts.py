@@ -80,6 +80,19 @@ def _most_often(lists: Sequence[Sequence[str]]) -> list[str]:
     return merged
 
 
+def each(found: Facts) -> list[tuple[str, str]]:
+    """Kind (quantity, name, citation, hedge) and text of each fact; a number with a unit is one quantity."""
+    bound = Counter(re.sub(r"^[$€£¥]|(?: [^\d ]+)+$", "", unit) for unit in found.units)
+    quantities_ = [("quantity", unit) for unit in found.units]
+    for number in found.numbers:
+        if bound[number] > 0:
+            bound[number] -= 1
+        else:
+            quantities_.append(("quantity", number))
+    rest = (("name", found.names), ("citation", found.citations), ("hedge", found.hedges))
+    return quantities_ + [(kind, text) for kind, texts in rest for text in texts]
+
+
 def _find(text: str) -> tuple[list[_Pair], list[_Pair], list[_Pair], list[_Pair], list[_Pair]]:
     cited = citations.find(text)
     masked = _mask(text, {(c.start, c.end) for c in cited})

@@ -20,6 +20,22 @@ four five six seven eight nine ten ok
 """
 _NO_NAMES = frozenset(_GRAMMAR.split())
 _TITLES = {"Dr", "Prof", "Professor", "Mr", "Mrs", "Ms", "Sir", "Lady", "Saint", "St", "Mount", "Lake"}
+# Given names so common that their rarity does not tell them from other words.
+_GIVEN_NAMES = """
+adam alan albert alexander alfred alice amy andrea andrew angela ann anna anne anthony arthur barbara ben benjamin
+bernard bill bob brian bruce carl carol caroline catherine charles charlotte chris christian christina christine
+christopher claire claude colin daniel david deborah dennis diana donald dorothy douglas edward eleanor elena
+elizabeth emily emma eric erwin eva evelyn francis frank fred frederick gary george gerald gordon grace graham
+gregory hannah harold harry heinrich helen henry howard hugh ian isaac jack james jan jane janet jason jean jeffrey
+jennifer jeremy jessica jim joan joe johann john jonathan joseph josh joshua julia julian julie justin karen karl
+kate katherine keith kelly ken kenneth kevin kim laura lawrence lee leo leon leonard lewis linda lisa louis louise
+lucy luis luke marcus margaret maria marie mario martha martin mary matthew max megan michael michelle mike monica
+nancy neil nicholas nick nicola nicole nina oliver oscar otto pamela patricia patrick paul peter philip philippe
+pierre rachel ralph raymond rebecca richard robert robin roger ronald rosa rosalind roy russell ruth ryan samuel
+sandra sarah scott sean simon sophie stanley stephanie stephen steven stuart susan svante sylvia ted teresa theodore
+thomas tim timothy tom tony vera victor victoria vincent virginia walter wendy werner william
+"""
+_GIVEN = frozenset(_GIVEN_NAMES.split())
 _EPITHET = re.compile(r"[a-z]{2,}(?:us|a|um|is|ii|ae|ens|rum|oides|i|ix|ax|ex|os|on|es|as)$")
 _ABBREVIATED = re.compile(r"(?<!\w)[A-Z]\.[ \u00a0][a-z]{3,}\b")
 # After an opening quote, a colon, a bullet, a line break or a full stop the capital may be grammar's.
@@ -142,7 +158,7 @@ def _first_name(text: str, group: list[_Word], counting: list[bool], at: int) ->
         and not group[at + 1].initial
         and _joined(text, word, group[at + 1])
         and word.text.lower() not in _NO_NAMES
-        and not _common(word.text)
+        and (word.text.lower() in _GIVEN or not _common(word.text))
     )
 
 

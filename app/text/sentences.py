@@ -12,7 +12,10 @@ from syntok.tokenizer import Tokenizer
 _BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
 # syntok ends no sentence at these; they are unambiguous where they are used.
 # Ends that syntok doesn't see: those of other scripts, and a stop after a bracket, a sign or an emoji.
-_END = re.compile(r"(?<=[。！？؟۔।])[\"'”’»」』)\]]*\s*(?=\S)|(?<=[^\w\s.,;:][.!?])\s+(?=[\"“‘(]?[^\W\d_a-z])")
+_END = re.compile(
+    r"(?<=[。！？؟۔।])[\"'”’»」』)\]]*\s*(?=\S)|(?<=[^\w\s.,;:][.!?])\s+(?=[\"“‘(]?[^\W\d_a-z])"
+    r"|(?<=the Sun\.)\s+(?=[\"“‘(]?[^\W\d_a-z])"  # our star, where syntok reads a weekday
+)
 # syntok knows "et al." and "Fig." but parts from what follows these when it is capitalised.
 _NO_END = re.compile(r"(?:\b(?:et al|cf|ca|approx|vs|viz|resp|spp?|subsp|var|Figs?|Eqs?|Refs?|Nos?|Drs?|Profs?))\.$")
 

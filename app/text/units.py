@@ -17,6 +17,7 @@ mm: mm | millimetre millimeter
 µm: µm μm um | micrometre micrometer micron
 nm: nm | nanometre nanometer
 pm: pm | picometre picometer
+Å: Å Å | ångström angstrom ångstrom
 mile: mi | mile
 ft: ft | foot feet
 inch: | inch inche
@@ -65,6 +66,7 @@ kW: kW | kilowatt
 MW: MW | megawatt
 GW: GW | gigawatt
 TW: TW | terawatt
+Wh: Wh | watt-hour
 kWh: kWh | kilowatt-hour
 MWh: MWh | megawatt-hour
 GWh: GWh | gigawatt-hour

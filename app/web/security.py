@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
 import anyio
@@ -110,7 +111,7 @@ class OriginCheck:
 
 
 class BodyCap:
-    """Counts what really comes; a Content-Length is only a promise. `larger` has other caps by path."""
+    """Counts what really comes; a Content-Length is only a promise. `larger` has other caps, by path with *."""
 
     def __init__(self, app: ASGIApp, most: int, larger: dict[str, int]) -> None:
         self.app, self.most, self.larger = app, most, larger
@@ -119,7 +120,8 @@ class BodyCap:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        cap = self.larger.get(scope["path"], self.most)
+        larger = (cap for pattern, cap in self.larger.items() if fnmatchcase(scope["path"], pattern))
+        cap = next(larger, self.most)
         declared = Headers(scope=scope).get("content-length", "0")
         if declared.isdigit() and int(declared) > cap:
             await _drain(receive)

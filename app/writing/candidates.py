@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.llm.types import FinishReason, Message, Prompt, Sampling
-from app.text import facts
+from app.text import claims, facts
 from app.text import sentences as text_sentences
 from app.text.sentences import Sentence
 from app.writing import terms
@@ -37,6 +37,8 @@ class Parent:
     """The paragraph a candidate is made from."""
 
     text: str
+    notes: tuple[str, ...] = ()
+    """Sentences of the draft's sources that fit it best."""
 
     @cached_property
     def sentences(self) -> list[Sentence]:
@@ -53,7 +55,7 @@ class Parent:
 
 @dataclass(frozen=True)
 class Ask:
-    """One candidate to be written."""
+    """One candidate to be written. `notes`: the sentences of sources that its prompt shows."""
 
     strategy: Strategy
     plan: str
@@ -61,6 +63,12 @@ class Ask:
     sampling: Sampling
     own: str = ""
     """What the writer typed, where the strategy asks for it."""
+    notes: tuple[str, ...] = ()
+    """Sentences of the draft's sources that the prompt shows."""
+
+    def ground(self, parent: Parent) -> str:
+        """All that an answer may take its facts and words from."""
+        return "\n".join([parent.text, self.own, *self.notes])
 
 
 def ask(book: Book, strategy: Strategy, parent: Parent, prefill: str, *, full: bool, own: str = "") -> Ask:
@@ -70,20 +78,26 @@ def ask(book: Book, strategy: Strategy, parent: Parent, prefill: str, *, full: b
     if full or not strategy.small or strategy.plan == "rewrite-all":
         return _ask_full(book, strategy, parent, own)
     term = parent.key_term
+    notes = parent.notes if strategy.source else ()
     turns = [Message("system", book.system)]
-    for example, answer in zip(book.examples, strategy.answers, strict=False):
-        turns.append(Message("user", _request(example.text, strategy.ask, example.term)))
+    said = strategy.notes or ("",) * len(strategy.answers)
+    for example, answer, note in zip(book.examples, strategy.answers, said, strict=False):
+        turns.append(
+            Message("user", _request(_with_notes(example.text, (note,) * bool(note)), strategy.ask, example.term))
+        )
         turns.append(Message("assistant", answer))
-    turns.append(Message("user", _request(parent.text, strategy.ask, term or "this", own)))
+    turns.append(Message("user", _request(_with_notes(parent.text, notes), strategy.ask, term or "this", own)))
     sampling = Sampling(temperature=0.7, top_p=0.9, max_tokens=48, one_sentence=True)
-    return Ask(strategy, strategy.plan, Prompt(tuple(turns), fill(prefill, term)), sampling, own)
+    return Ask(strategy, strategy.plan, Prompt(tuple(turns), fill(prefill, term)), sampling, own, notes)
 
 
 def _ask_full(book: Book, strategy: Strategy, parent: Parent, own: str) -> Ask:
     instruction = strategy.full.replace("{prompt}", own)
-    turns = (Message("system", book.full_system), Message("user", f"{parent.text}\n\n{instruction}"))
+    notes = parent.notes if strategy.source else ()
+    asked = f"{_with_notes(parent.text, notes)}\n\n{instruction}"
+    turns = (Message("system", book.full_system), Message("user", asked))
     sampling = Sampling(temperature=0.7, top_p=0.9, max_tokens=3 * len(parent.text.split()) + 80)
-    return Ask(strategy, "rewrite-all", Prompt(turns), sampling, own)
+    return Ask(strategy, "rewrite-all", Prompt(turns), sampling, own, notes)
 
 
 def _ask_sentence(book: Book, strategy: Strategy, parent: Parent) -> Ask:
@@ -93,6 +107,10 @@ def _ask_sentence(book: Book, strategy: Strategy, parent: Parent) -> Ask:
     turns = (Message("system", book.sentence_system), Message("user", f"{parent.text}\n\n{instruction}"))
     sampling = Sampling(temperature=0.7, top_p=0.9, max_tokens=3 * len(sentence.split()) + 80)
     return Ask(strategy, strategy.plan, Prompt(turns), sampling)
+
+
+def _with_notes(text: str, notes: Sequence[str]) -> str:
+    return "\n".join([text, "", "The source says:", *notes]) if notes else text
 
 
 def _request(text: str, instruction: str, term: str, own: str = "") -> str:
@@ -136,11 +154,12 @@ def degenerate(answer: str, asked: Ask, parent: Parent, finish: FinishReason) ->
 
     empty, markup (HTML), leak (the system prompt, talk about the task), run-on, copy (of the parent), echo (of the
     instruction or an example), repeats, quotes (words between quotation marks that the parent does not have), invented
-    (numbers, names or studies the parent lacks). What the writer's own prompt has counts as the parent's.
+    (numbers, names or studies the parent lacks), unsourced (a sentence that should say what a source says and does
+    not). What the writer's own prompt has, and the sentences of a source that the prompt shows, count as the parent's.
     """
     words = _words(answer)
     given = len(_words(asked.prompt.prefill))
-    source = f"{parent.text}\n{asked.own}"
+    source = asked.ground(parent)
     reasons = {
         "empty": len(words) < max(4, given + 2),
         "markup": bool(set(_MARKUP.findall(answer)) - set(_MARKUP.findall(parent.text))),
@@ -151,6 +170,7 @@ def degenerate(answer: str, asked: Ask, parent: Parent, finish: FinishReason) ->
         "repeats": _repeats(words, _words(source)),
         "quotes": _quotes(answer, source),
         "invented": _invents(answer, source),
+        "unsourced": bool(asked.notes) and asked.plan.startswith("insert") and _unsourced(answer, asked),
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
 
@@ -204,7 +224,7 @@ def _echoes(words: list[str], asked: Ask, parent: Parent) -> bool:
     runs = _grams(words, 4)
     shown = [m.content.replace(parent.text, "") for m in asked.prompt.messages]
     theirs = set().union(*(_grams(_words(text), 4) for text in shown))
-    theirs -= _grams(_words(parent.text), 4) | _grams(_words(asked.own), 4)
+    theirs -= _grams(_words(asked.ground(parent)), 4)
     return len(runs & theirs) > max(0, len(runs) - 1) / 3
 
 
@@ -236,6 +256,12 @@ def _quotes(answer: str, source: str) -> bool:
             return True
     left = [Counter(_QUOTES.findall(_SPANS.sub("", text))) for text in (answer, source)]
     return bool(left[0] - left[1])
+
+
+def _unsourced(answer: str, asked: Ask) -> bool:
+    """What is said to come from the source does."""
+    said = answer.removeprefix(asked.prompt.prefill).strip()
+    return bool(claims.unsupported(said[:1].upper() + said[1:], asked.notes))
 
 
 def _invents(answer: str, source: str) -> bool:

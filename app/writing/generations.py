@@ -18,7 +18,7 @@ from app.db.engine import Database
 from app.llm.types import EngineInfo
 from app.web.errors import Problem
 from app.writing import combine as combining
-from app.writing import events, join, store, undo
+from app.writing import events, join, sources, store, undo
 from app.writing import views as v
 from app.writing.events import MOST_KEPT, note
 from app.writing.models import UNFINISHED, Generation, Version
@@ -63,6 +63,13 @@ class Job:
     seed: int
     created_at: datetime
     other: Other | None = None
+    pack: sources.Pack | None = None
+    """The draft's sources when it began."""
+
+    @property
+    def lacks_source(self) -> bool:
+        """Whether something of what was asked for needs a source, and there is none."""
+        return self.pack is None and self.strategy is None and any(s.source for s in self.label.strategies)
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,8 @@ def ask(session: Session, writer_id: str, studio: Studio, wanted: v.Ask) -> v.Ge
     strategies = studio.usable(label)
     if wanted.strategy is not None:
         strategies = [s for s in strategies if s.id == wanted.strategy]
+    if strategies and all(s.source for s in strategies) and not store.sources(session, parent.draft_id):
+        raise Problem(422, "no-source", sources.MISSING)
     if not strategies:
         detail = f"“{label.name}” has no strategy “{wanted.strategy}” that this model can carry out."
         raise Problem(422, "unknown-strategy", detail)
@@ -213,6 +222,7 @@ def claim(session: Session, writer_id: str, generation_id: str) -> Job:
         seed=generation.seed,
         created_at=generation.created_at,
         other=other,
+        pack=sources.pack_of(session, generation.draft_id),
     )
 
 

@@ -15,8 +15,9 @@ from app.axes.types import Placement, Scorer
 from app.llm.types import Draw, Engine, FinishReason, Prompt, Sampling
 from app.text import facts
 from app.text.merge import Merged
-from app.writing import candidates, join
+from app.writing import candidates, join, ledger
 from app.writing.candidates import Ask, Meaning, Parent
+from app.writing.sources import Pack
 from app.writing.strategies import Book, Label, Strategy, load_book
 
 ROUNDS = 3
@@ -116,9 +117,10 @@ class Reviser:
         seed: int = 0,
         strategy: str | None = None,
         own: str = "",
+        pack: Pack | None = None,
         cancel: threading.Event | None = None,
     ) -> Iterator[Event]:
-        """Raises KeyError for a strategy the label lacks, EngineError, Unplaceable.
+        """`pack` is the draft's sources. Raises KeyError for a strategy the label lacks, EngineError, Unplaceable.
 
         After `cancel` is set, or the iterator closed, the engine stops within a token and no Finished comes.
         """
@@ -126,15 +128,17 @@ class Reviser:
         parent = Parent(text)
         yield Measuring()
         origin = self.scorer.score([text])[0]
-        chosen = label.usable(strategy, full=self.full)
+        chosen = label.usable(strategy, full=self.full, sourced=pack is not None)
         offset = random.Random(seed).randrange(len(chosen))  # noqa: S311
+        # What only a source makes possible comes first where there is one.
+        offset = next((i for i, plan in enumerate(chosen) if plan.source), offset)
         plans = [chosen[(offset + i) % len(chosen)] for i in range(n)]
         slots = {i: Slot(i, plan.id, draw_seed(seed, i, 0)) for i, plan in enumerate(plans)}
         yield Started(tuple(slots.values()))
 
         landed: list[Candidate] = []
         for turn in range(ROUNDS):
-            asks = {i: self._ask(plans[i], parent, seed, i + turn * n, own) for i in slots}
+            asks = {i: self._ask(plans[i], parent, seed, i + turn * n, own, pack) for i in slots}
             draws = {i: Draw(a.prompt, draw_seed(seed, i, turn), a.sampling) for i, a in asks.items()}
             open_slots = set(slots)
             for i, written, finish in self._write(draws, cancel):
@@ -147,7 +151,7 @@ class Reviser:
                 reason = candidates.degenerate(answer, asks[i], parent, finish)
                 if reason is None:
                     yield Measuring()
-                    candidate = self._place(i, answer, asks[i], draws[i], parent, origin, label)
+                    candidate = self._place(i, answer, asks[i], draws[i], parent, origin, label, pack)
                     if any(candidate.text == other.text for other in landed):
                         reason = "twin"
                     else:
@@ -255,7 +259,12 @@ class Reviser:
         placement = self.scorer.score([text])[0]
         return Candidate(i, text, answer, placement, strategy, draw.seed, tuple(flags), draw.prompt, draw.sampling)
 
-    def _ask(self, strategy: Strategy, parent: Parent, seed: int, draw: int, own: str) -> Ask:
+    def _ask(self, strategy: Strategy, parent: Parent, seed: int, draw: int, own: str, pack: Pack | None) -> Ask:
+        if strategy.source and pack is not None:
+            notes = [passage.text for passage in pack.nearest(f"{parent.text} {strategy.seek}")]
+            # A small model mixes up what it is told at once, so it gets one sentence, another for each draw.
+            small = not self.full and strategy.plan != "rewrite-all"
+            parent = Parent(parent.text, tuple([notes[draw % len(notes)]] if small and notes else notes))
         openings = candidates.prefills(strategy, seed)
         return candidates.ask(self.book, strategy, parent, openings[draw % len(openings)], full=self.full, own=own)
 
@@ -272,16 +281,20 @@ class Reviser:
                 yield i, so_far[i], chunk.finish
 
     def _place(
-        self, i: int, answer: str, asked: Ask, draw: Draw, parent: Parent, origin: Placement, label: Label
+        self,
+        i: int,
+        answer: str,
+        asked: Ask,
+        draw: Draw,
+        parent: Parent,
+        origin: Placement,
+        label: Label,
+        pack: Pack | None,
     ) -> Candidate:
         text = candidates.splice(answer, asked, parent, self.meaning)
         placement = self.scorer.score([text])[0]
-        change = facts.compare(parent.text, text)
-        flags = [
-            f"lost-{kind}"
-            for kind in ("numbers", "units", "names", "citations", "hedges")
-            if getattr(change.lost, kind)
-        ]
+        new = ledger.new_claims([parent.text], text, pack, self.meaning.encode)
+        flags = ledger.flags(facts.compare(parent.text, text), new)
         if candidates.relatedness(answer, parent, self.meaning) < OFF_TOPIC:
             flags.append("off-topic")
         if label.push != (0, 0) and gain(placement, origin, label) <= 0:

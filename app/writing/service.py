@@ -18,12 +18,14 @@ from app.db.base import now
 from app.db.engine import Database
 from app.text import diff, facts, merge
 from app.text import paragraphs as text_paragraphs
+from app.text.claims import Encode
 from app.web import security
 from app.web.errors import Problem, not_found
-from app.writing import events, store, undo
+from app.writing import events, ledger, store, undo
 from app.writing import views as v
 from app.writing.events import note
 from app.writing.models import Draft, LoggedEvent, Paragraph, Version, Writer
+from app.writing.sources import pack_of
 
 SAMPLE = Path(__file__).with_name("sample.md")
 UNTITLED = "Untitled draft"
@@ -441,12 +443,15 @@ def edit_by_hand(session: Session, writer_id: str, version_id: str, text: str) -
     return version_views(session, draft.id, [version])[0]
 
 
-def detail(session: Session, writer_id: str, version_id: str) -> v.Detail:
+def detail(session: Session, writer_id: str, version_id: str, encode: Encode | None = None) -> v.Detail:
+    """Without the encoder of meaning, support of its sentences is counted by words."""
     version = store.version(session, writer_id, version_id)
     view = version_views(session, version.draft_id, [version])[0].model_copy(update={"text": version.text})
     parents = [session.get_one(Version, parent) for parent in view.parents]
-    change = facts.compare_all([parent.text for parent in parents] or [version.text], version.text)
-    pieces = merge.origins(version.text, *(parent.text for parent in parents)) if len(parents) == 2 else []
+    texts = [parent.text for parent in parents]
+    change = facts.compare_all(texts or [version.text], version.text)
+    pieces = merge.origins(version.text, *texts) if len(parents) == 2 else []
+    new = ledger.new_claims(texts, version.text, pack_of(session, version.draft_id) if parents else None, encode)
     return v.Detail(
         version=view,
         prompt=version.prompt,
@@ -460,6 +465,7 @@ def detail(session: Session, writer_id: str, version_id: str) -> v.Detail:
         ],
         facts=asdict(change),
         origins=[v.PieceView.of(piece) for piece in pieces],
+        claims=[v.ClaimView(**asdict(claim)) for claim in new],
     )
 
 

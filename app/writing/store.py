@@ -21,6 +21,7 @@ from app.writing.models import (
     LoggedEvent,
     MuseCard,
     Paragraph,
+    SavedPrompt,
     Source,
     Step,
     Version,
@@ -230,6 +231,20 @@ def sources(session: Session, draft_id: str) -> Sequence[Source]:
     """The draft's, oldest first."""
     own = select(Source).where(Source.draft_id == draft_id, Source.removed.is_(False))
     return session.scalars(own.order_by(Source.created_at, Source.id)).all()
+
+
+def prompts(session: Session, writer_id: str) -> list[SavedPrompt]:
+    """The writer's kept prompts, by name."""
+    own = select(SavedPrompt).where(SavedPrompt.writer_id == writer_id, SavedPrompt.removed.is_(False))
+    return sorted(session.scalars(own), key=lambda prompt: prompt.name.casefold())
+
+
+def recent_prompts(session: Session, draft_id: str, most: int) -> list[str]:
+    """Texts of the writer's own prompts in the draft, each once, latest first."""
+    latest = func.max(Generation.created_at)
+    asked = select(Generation.prompt).where(Generation.draft_id == draft_id, Generation.prompt.is_not(None))
+    found = session.scalars(asked.group_by(Generation.prompt).order_by(latest.desc()).limit(most))
+    return [text for text in found if text]
 
 
 def goals(session: Session, draft_id: str) -> Sequence[Goal]:

@@ -37,6 +37,12 @@ class Strategy(_Frozen):
     full: str
     small: bool = True
     """Whether a small model can do it; if not, it is offered to larger ones only."""
+    source: bool = False
+    """Whether it needs a source: it is offered where the draft has one, and takes its facts only from there."""
+    seek: str = ""
+    """Words that mark the sentences of a source it is after, looked for with those of the paragraph."""
+    notes: tuple[str, ...] = ()
+    """For one that needs a source: what the source says about each example text."""
 
     @property
     def takes_prompt(self) -> bool:
@@ -54,10 +60,10 @@ class Label(_Frozen):
     hint: str
     strategies: tuple[Strategy, ...]
 
-    def usable(self, wanted: str | None, *, full: bool) -> list[Strategy]:
-        """Those a model can carry out, `full` if it may rewrite a paragraph; or the one that is `wanted`, by id or by
-        name in any case. Raises KeyError with those there are."""
-        usable = [s for s in self.strategies if full or s.small]
+    def usable(self, wanted: str | None, *, full: bool, sourced: bool = True) -> list[Strategy]:
+        """Those a model can carry out, `full` if it may rewrite a paragraph, `sourced` if there is a source; or the one
+        that is `wanted`, by id or by name in any case. Raises KeyError with those there are."""
+        usable = [s for s in self.strategies if (full or s.small) and (sourced or not s.source)]
         if wanted is None:
             return usable
         named = [s for s in usable if wanted.casefold() in (s.id, s.name.casefold())]
@@ -108,6 +114,8 @@ class Book(_Frozen):
                     raise ValueError(f"strategy {strategy.id}: rewrite-sentence is for larger models (small: false)")
                 if strategy.small and not strategy.prefills:
                     raise ValueError(f"strategy {strategy.id} needs a prefill; an empty one will do")
+                if len(strategy.notes) != (len(strategy.answers) if strategy.source else 0):
+                    raise ValueError(f"strategy {strategy.id} needs a note to each answer if it has a source")
                 if strategy.answers and len(strategy.answers) != len(self.examples):
                     raise ValueError(f"strategy {strategy.id} needs {len(self.examples)} answers, one an example")
         return self

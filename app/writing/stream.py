@@ -27,6 +27,7 @@ from app.web.errors import Problem, storage_problem
 from app.writing import generations
 from app.writing.generations import Job, clean
 from app.writing.revise import Dropped, Event, Finished, Landed, Measuring, Started, Token
+from app.writing.sources import MISSING
 from app.writing.studio import Studio
 
 log = structlog.get_logger()
@@ -130,9 +131,10 @@ class Run:
             )
         ranking = [self.landed[index] for index in order]
         await self._store(generations.finish, ranking, moved=moved)
-        message = "" if moved else f"None of these moved the way “{self.job.label.name}” aims; the best is first."
+        told = [] if moved else [f"None of these moved the way “{self.job.label.name}” aims; the best is first."]
         if self.job.other and not moved:
-            message = "This is no nearer to the mix you chose than one of the two versions is."
+            told = ["This is no nearer to the mix you chose than one of the two versions is."]
+        message = " ".join([*told, *([MISSING] if self.job.lacks_source else [])])
         return _sse("done", ranking=ranking, moved=moved, message=message)
 
     async def _events(self, begun: float) -> AsyncIterator[object]:
@@ -175,6 +177,7 @@ class Run:
             seed=job.seed,
             strategy=job.strategy,
             own=job.prompt or "",
+            pack=job.pack,
             cancel=self.cancel,
         )
 

@@ -15,6 +15,7 @@ from app.axes.types import Scorer
 from app.llm.gate import Gate
 from app.llm.types import Engine, EngineError, EngineInfo
 from app.settings import Settings
+from app.text.claims import Encode
 from app.web.errors import Problem
 from app.writing.candidates import Meaning
 from app.writing.revise import Reviser
@@ -177,6 +178,11 @@ class Studio:
         assert self._meaning is not None
         return Reviser(self._engine, self.scorer, self._meaning, self.settings.full_plans)
 
+    @property
+    def encode(self) -> Encode | None:
+        """Of meaning; None until it is loaded."""
+        return self._meaning.encode if self._meaning is not None and self.problem is None else None
+
     def status(self) -> dict[str, Any]:
         scorer_id = self._scorer.scorer_id if self._scorer and self._measure.status == "ready" else None
         return {
@@ -195,13 +201,13 @@ class Studio:
 
     def usable(self, label: Label) -> list[Strategy]:
         """The strategies of a label that this size of model can carry out."""
-        return [s for s in label.strategies if self.settings.full_plans or s.small]
+        return label.usable(None, full=self.settings.full_plans)
 
     def labels(self) -> dict[str, Any]:
         """The buttons, by group."""
         groups: dict[str, list[dict[str, Any]]] = {}
         for label in load_book().labels:
-            strategies = [{"id": s.id, "name": s.name, "plan": s.plan} for s in self.usable(label)]
+            strategies = [{"id": s.id, "name": s.name, "plan": s.plan, "source": s.source} for s in self.usable(label)]
             if strategies:
                 shown = {
                     "id": label.id,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.text.merge import Piece
 from app.writing.events import Clean, ClientEvent, Id, Name
-from app.writing.models import Generation, Goal, Paragraph, Source, Step, Version
+from app.writing.models import Generation, Goal, Paragraph, SavedPrompt, Source, Step, Version
 
 Title = Annotated[Clean, StringConstraints(max_length=200)]
 
@@ -136,6 +136,32 @@ class SourceView(BaseModel):
         return cls(id=source.id, title=source.title, chars=len(source.text), created_at=source.created_at)
 
 
+class SourceText(SourceView):
+    """A source with its text."""
+
+    text: str
+
+
+class PromptView(BaseModel):
+    """An instruction of the writer's own that was kept; a pinned one is a label of theirs."""
+
+    id: str
+    name: str
+    text: str
+    pinned: bool
+
+    @classmethod
+    def of(cls, prompt: SavedPrompt) -> PromptView:
+        return cls(id=prompt.id, name=prompt.name, text=prompt.text, pinned=prompt.pinned)
+
+
+class PromptList(BaseModel):
+    """`recent` are the texts of the draft's own prompts, latest first."""
+
+    prompts: list[PromptView]
+    recent: list[str]
+
+
 class GoalView(BaseModel):
     """A rectangle of the canvas, in points; `engagement` and `exposition` are [low, high]."""
 
@@ -205,6 +231,30 @@ class DraftEntry(BaseModel):
 
 class DraftList(BaseModel):
     drafts: list[DraftEntry]
+
+
+class NewSource(_In):
+    """A blank title becomes the text's first words."""
+
+    title: Title = ""
+    text: Clean
+
+
+OwnPrompt = Annotated[Clean, StringConstraints(max_length=2_000)]
+
+
+class NewPrompt(_In):
+    name: Name
+    text: OwnPrompt
+    pinned: bool = False
+
+
+class PromptChange(_In):
+    """What is left out stays as it is."""
+
+    name: Name | None = None
+    text: OwnPrompt | None = None
+    pinned: bool | None = None
 
 
 class NewDraft(_In):
@@ -391,6 +441,15 @@ class ParentDiff(BaseModel):
     changes: list[ChangeView]
 
 
+class ClaimView(BaseModel):
+    """A sentence that neither a parent nor a source supports: characters `start` to `end` of the version's text."""
+
+    start: int
+    end: int
+    text: str
+    reason: str
+
+
 class Detail(BaseModel):
     version: VersionView
     prompt: dict[str, Any] | None
@@ -399,6 +458,7 @@ class Detail(BaseModel):
     facts: dict[str, Any]
     origins: list[PieceView] = []
     """Of a version with two parents: where each sentence is from."""
+    claims: list[ClaimView]
 
 
 class Batch(_In):

@@ -5,6 +5,7 @@ import { mergeNow } from "./combine.js";
 import { dismiss, labelOf, retry, stop, titleOf } from "./generations.js";
 import { hoverIn, hoverOut } from "./nodes.js";
 import { showPane } from "./panes.js";
+import { openSources } from "./sources.js";
 import * as store from "./store.js";
 import { beginning, flagWords, KIND_WORDS, kindOf, moveParts, plural } from "./words.js";
 
@@ -79,12 +80,19 @@ export function novelty(version, parent) {
   return (from > 0 ? "… " : "") + fresh + (end > 1 ? " …" : "");
 }
 
+/** Where a label could do more with a source, the way to it. */
+function attachButton(generation) {
+  const wants = labelOf(generation.label)?.strategies.some((strategy) => strategy.source);
+  if (!wants || generation.strategy || state.sources.length) return null;
+  return el("div", { class: "row" }, el("button", { class: "button", type: "button", data: { key: "attach" }, onclick: openSources }, "Attach a source"));
+}
+
 function done(generation) {
   const ids = (generation.ranking?.length ? generation.ranking : Object.values(generation.versions)).filter((id) => state.versions.has(id));
   return [
     el("div", { class: "head-row" },
       el("h3", {}, `${titleOf(generation)}: ${ids.length > 1 ? `${ids.length} versions, best first` : plural(ids.length, "version")}`)),
-    generation.message && (!generation.moved || !ids.length) ? el("p", { class: "message" }, generation.message) : null,
+    generation.message ? el("div", { class: "message" }, el("p", {}, generation.message), attachButton(generation)) : null,
     ...ids.map((id) => result(store.versionOf(id))),
   ];
 }
@@ -150,6 +158,6 @@ function drawWords() {
 }
 
 export function start() {
-  store.on("generations selection versions labels", draw);
+  store.on("generations selection versions labels sources", draw);
   store.on("tokens", drawWords);
 }

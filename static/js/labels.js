@@ -1,6 +1,8 @@
 // Labels under the canvas: verbs with an arrow that points where they push; strategies open under a label.
 import { byId, el, icon } from "./dom.js";
 import { press, whyNot } from "./generations.js";
+import { menuButton, pinned } from "./prompts.js";
+import { openSources } from "./sources.js";
 import * as store from "./store.js";
 
 const { state } = store;
@@ -54,10 +56,14 @@ function toggleMenu(label, button) {
   const why = whyNot();
   const pop = el("div", { class: "pop strategies", role: "group", "aria-label": `Strategies of ${label.name}` },
     el("p", {}, why || label.hint || `One of these instead of all: ${aimWords(label.push)}.`),
-    label.strategies.map((strategy) => el("button", {
-      type: "button", class: "press", "aria-disabled": why ? "true" : null, data: { strategy: strategy.id },
-      onclick: () => { closeMenu(); button.focus(); press(label.id, { strategy: strategy.id }); }, ...arming(label),
-    }, strategy.name)));
+    label.strategies.map((strategy) => {
+      const lacking = strategy.source && !state.sources.length;
+      const choose = () => (lacking ? openSources() : press(label.id, { strategy: strategy.id }));
+      return el("button", {
+        type: "button", class: lacking ? null : "press", "aria-disabled": why && !lacking ? "true" : null, data: { strategy: strategy.id },
+        onclick: () => { closeMenu(); button.focus(); choose(); }, ...arming(label),
+      }, strategy.name, lacking ? el("span", { class: "dim" }, " · needs a source: attach one") : "");
+    }));
   pop.addEventListener("keydown", (event) => {
     const items = [...pop.querySelectorAll("button")];
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -90,14 +96,26 @@ function closeMenu() {
   store.arm(null);
 }
 
+/** The prompts that the writer has pinned, as labels. */
+function ownGroup(free) {
+  const mine = free ? pinned() : [];
+  if (!mine.length) return null;
+  return el("section", { class: "label-group", "aria-label": "Yours" }, el("h3", {}, "Yours"),
+    el("ul", {}, mine.map((prompt) => el("li", {}, el("button", {
+      class: "label press", type: "button", "aria-describedby": "labels-why", data: { prompt: prompt.id }, title: prompt.text,
+      onclick: () => press(free.id, { prompt: prompt.text }),
+    }, glyph(free.push), el("span", { class: "label-words", dir: "auto" }, prompt.name))))));
+}
+
 function build() {
   closeMenu();
+  const typed = own?.value ?? "";
   why = el("p", { class: "labels-why", id: "labels-why" });
   const groups = state.labels.groups.filter((group) => group.id !== "any" && group.labels.length);
   const free = state.labels.groups.find((group) => group.id === "any")?.labels[0];
   own = el("input", {
     type: "text", dir: "auto", maxlength: "2000", autocomplete: "off", "aria-label": "Your own prompt",
-    placeholder: "Your own prompt: what should change?", "aria-describedby": "labels-why",
+    placeholder: "Your own prompt: what should change?", "aria-describedby": "labels-why", value: typed,
   });
   const form = el("form", {
     class: "own",
@@ -108,11 +126,22 @@ function build() {
       press(free.id, { prompt });
       own.value = "";
     },
-  }, own, el("button", { class: "button press", type: "submit", "aria-describedby": "labels-why" }, "Write"));
+  }, own, menuButton(own), el("button", { class: "button press", type: "submit", "aria-describedby": "labels-why" }, "Write"));
   root().replaceChildren(why,
     el("div", { class: "label-groups" }, groups.map((group) => el("section", { class: "label-group", "aria-label": group.name },
-      el("h3", {}, group.name), el("ul", {}, group.labels.map(labelRow))))),
+      el("h3", {}, group.name), el("ul", {}, group.labels.map(labelRow)))), ownGroup(free)),
     free ? form : "");
+  refresh();
+}
+
+/** Only the writer's own labels change; the field and what is open beside it stay. */
+function renewOwn() {
+  const groups = root().querySelector(".label-groups");
+  if (!groups) return;
+  const free = state.labels.groups.find((group) => group.id === "any")?.labels[0];
+  groups.querySelector("[aria-label=Yours]")?.remove();
+  const group = ownGroup(free);
+  if (group) groups.append(group);
   refresh();
 }
 
@@ -132,6 +161,7 @@ function refresh() {
 
 export function start() {
   store.on("labels", build);
+  store.on("prompts", renewOwn);
   store.on("selection model draft text versions", refresh);
   addEventListener("pointerdown", (event) => {
     if (openMenu && !openMenu.pop.contains(event.target) && !openMenu.button.contains(event.target)) closeMenu();

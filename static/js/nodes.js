@@ -4,7 +4,7 @@ import { el, icon, svg } from "./dom.js";
 import { apart, towards } from "./geometry.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
-import { KIND_WORDS, kindOf, moveWords, placeWords } from "./words.js";
+import { flagWords, KIND_WORDS, kindOf, ledgerFlags, moveWords, placeWords } from "./words.js";
 
 const { state } = store;
 const BADGES = { typed: "pencil", combined: "combine", confirmed: "check", discarded: "cross" };
@@ -36,7 +36,16 @@ export function face(version) {
     const badge = el("span", { class: "badge" }, icon(BADGES[kind], { "stroke-width": 2.5 }));
     parts.push(badge);
   }
+  const mark = markOf(version);
+  if (mark) parts.push(el("span", { class: "mark", "aria-hidden": "true" }, mark));
   return { kind, parts };
+}
+
+/** − where facts were lost, + where a claim is new; the accessible name has the words. */
+function markOf(version) {
+  const flags = ledgerFlags(version.flags);
+  const lost = flags.some((flag) => flag !== "new-claim");
+  return flags.includes("new-claim") ? (lost ? "±" : "+") : lost ? "−" : "";
 }
 
 export function nameOf(version) {
@@ -45,7 +54,8 @@ export function nameOf(version) {
   const picked = state.picked.includes(version.id) ? ", picked" : "";
   const where = move ? `${move} than its parent` : placeWords(version.placement);
   const inDraft = store.isHead(version) ? ", in the draft" : "";
-  return `Paragraph ${store.numberOf(version.paragraph_id)}, version ${version.number}, ${KIND_WORDS[kindOf(version)]}${from}${inDraft}${picked}, ${where}`;
+  const what = `${KIND_WORDS[kindOf(version)]}${from}${inDraft}${picked}`;
+  return `Paragraph ${store.numberOf(version.paragraph_id)}, version ${version.number}, ${[what, where, ...flagWords(ledgerFlags(version.flags))].join(", ")}`;
 }
 
 let hoverTimer = 0;
@@ -177,7 +187,7 @@ function dress(button, version) {
     kind, head, selected,
     quiet: !same && !head && kind !== "confirmed",
     lit: version.id === state.hovered || (version.paragraph_id === state.hoveredParagraph && head),
-    measuring: !version.placement,
+    measuring: !version.placement, marked: Boolean(markOf(version)),
     picked: state.picked.includes(version.id),
   };
   const signature = JSON.stringify([look, parts[0]]);

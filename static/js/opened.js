@@ -7,7 +7,7 @@ import { compareWith } from "./compare.js";
 import * as disk from "./disk.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
-import { capital, flagWords, KIND_WORDS, kindOf, moveWords, placeWords } from "./words.js";
+import { beginning, capital, flagWords, KIND_WORDS, kindOf, moveWords, placeWords, plural } from "./words.js";
 
 const { state } = store;
 const root = () => byId("opened");
@@ -22,12 +22,47 @@ function tag(version) {
   return el("span", { class: "tag", data: { kind } }, glyph ? icon(glyph) : "", KIND_WORDS[kind]);
 }
 
-/** Additions are underlined and deletions struck through; screen readers hear ins and del. */
-function changes(detail) {
-  return detail.diff[0].changes.map(({ kind, text }) => {
-    if (kind === "added") return el("ins", {}, text);
-    return kind === "removed" ? el("del", {}, text) : text;
-  });
+/** The server counts characters, a string here counts UTF-16 units. */
+const unitsIn = (text, characters) => [...text].slice(0, characters).join("").length;
+
+/** Additions are underlined and deletions struck through; screen readers hear ins and del. A sentence that nothing
+    supports is dotted under and ends with the words for it. */
+function marked(version, detail, showChanges) {
+  const pieces = showChanges ? detail.diff[0].changes : [{ kind: "same", text: version.text }];
+  const claims = (detail?.claims || []).map(({ start, end, reason }) => ({ start: unitsIn(version.text, start), end: unitsIn(version.text, end), reason }));
+  const out = [];
+  let at = 0;
+  let open = null; // the claim we are in: {node, end}
+  const put = (node) => (open ? open.node.append(node) : out.push(node));
+  const close = () => {
+    out.push(open.node, el("span", { class: "claim-word" }, "new claim"));
+    open = null;
+  };
+  for (const { kind, text } of pieces) {
+    if (kind === "removed") {
+      put(el("del", {}, text));
+      continue;
+    }
+    for (let rest = text; rest;) {
+      const next = claims.find((claim) => claim.end > at);
+      if (next && next.start <= at && !open) open = { node: el("mark", { class: "claim", title: next.reason }), end: next.end };
+      const until = open ? open.end : next ? next.start : Infinity;
+      const piece = rest.slice(0, until - at);
+      put(kind === "added" ? el("ins", {}, piece) : piece);
+      at += piece.length;
+      rest = rest.slice(piece.length);
+      if (open && at >= open.end) close();
+    }
+  }
+  if (open) close();
+  return out;
+}
+
+function claimList(detail) {
+  const claims = detail?.claims || [];
+  if (!claims.length) return null;
+  return el("div", { class: "claims" }, el("p", {}, `${plural(claims.length, "sentence")} without support in the text before or in a source:`),
+    el("ul", { "aria-label": "New claims" }, claims.map(({ text, reason }) => el("li", {}, el("q", { dir: "auto" }, beginning(text, 90)), ` ${reason}`))));
 }
 
 function factLine(words, facts = {}, kind = "") {
@@ -127,8 +162,9 @@ function body(version, detail) {
       el("p", { class: "message" }, `The differences could not be fetched. ${detail.problem.message} `,
         el("button", { class: "button", type: "button", onclick: () => fetchDetail(version.id) }, "Try again"))];
   }
-  const diff = state.ui.changes && detail?.diff?.length ? changes(detail) : version.text;
-  return [el("div", { class: "opened-text", dir: "auto", tabindex: "0", role: "group", "aria-label": "Text", data: { key: "text" } }, diff), detail?.diff?.length ? facts(detail) : null];
+  const shown = marked(version, detail, state.ui.changes && Boolean(detail?.diff?.length));
+  return [el("div", { class: "opened-text", dir: "auto", tabindex: "0", role: "group", "aria-label": "Text", data: { key: "text" } }, shown),
+    detail?.diff?.length ? facts(detail) : null, claimList(detail)];
 }
 
 function draw() {

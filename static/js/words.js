@@ -63,6 +63,9 @@ const FLAGS = {
   "lost-citations": "a citation is lost", "lost-hedges": "a hedge is lost",
 };
 
+/** The flags of the claim ledger: facts that were lost, sentences that nothing supports. */
+export const ledgerFlags = (flags = []) => flags.filter((flag) => flag.startsWith("lost-") || flag === "new-claim");
+
 /** Flags that ask for the writer's attention, in words. */
 export const flagWords = (flags = []) =>
   [...new Set(flags.map((flag) => FLAGS[flag] ?? flag.replaceAll("-", " ")))].filter(Boolean);

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.writing.routes import canvas, combine, drafts, exports, generations, log, model, steps, versions
+from app.writing.routes import (
+    canvas,
+    combine,
+    drafts,
+    exports,
+    generations,
+    log,
+    model,
+    prompts,
+    sources,
+    steps,
+    versions,
+)
 from app.writing.routes.shared import REFUSALS
 
 router = APIRouter(prefix="/api", responses=REFUSALS)
-for part in (model, drafts, exports, canvas, generations, combine, versions, steps, log):
+for part in (model, drafts, exports, canvas, generations, combine, versions, steps, sources, prompts, log):
     router.include_router(part.router)

@@ -7,15 +7,15 @@ from fastapi.responses import Response
 
 from app.writing import service
 from app.writing import views as v
-from app.writing.deps import ReadSession, Work, WriterId
+from app.writing.deps import ReadSession, TheStudio, Work, WriterId
 from app.writing.routes.shared import PathId
 
 router = APIRouter()
 
 
 @router.get("/versions/{version_id}/detail")
-def detail(version_id: PathId, writer_id: WriterId, session: ReadSession) -> v.Detail:
-    return service.detail(session, writer_id, version_id)
+def detail(version_id: PathId, writer_id: WriterId, session: ReadSession, studio: TheStudio) -> v.Detail:
+    return service.detail(session, writer_id, version_id, studio.encode)
 
 
 @router.post("/versions/{version_id}/confirm", response_model=v.Confirmed)
