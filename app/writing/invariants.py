@@ -14,12 +14,14 @@ from sqlalchemy.orm import Session, aliased
 
 from app.db.base import now
 from app.db.check import Invariant
+from app.writing import store
 from app.writing.events import SERVER_EVENTS, client_events
 from app.writing.models import (
     STATUSES,
     UNFINISHED,
     Draft,
     Generation,
+    Goal,
     LoggedEvent,
     Paragraph,
     Version,
@@ -128,6 +130,17 @@ class GenerationsEnd(Invariant):
                 yield f"Generation {generation} ranks versions that are not its own, or not all of them."
 
 
+class OneGoalIsActive(Invariant):
+    """At most one of a draft's goals is active, and a removed one is not."""
+
+    def broken(self, session: Session) -> Iterator[str]:
+        active = select(Goal.draft_id).where(Goal.active.is_(True)).group_by(Goal.draft_id)
+        for draft in session.scalars(active.having(func.count() > 1)):
+            yield f"Draft {draft} has more than one active goal."
+        for goal in session.scalars(select(Goal.id).where(Goal.active.is_(True), Goal.removed.is_(True))):
+            yield f"Goal {goal} is removed and still active."
+
+
 class EventsAreNumbered(Invariant):
     """No recorder's number is there twice."""
 
@@ -177,6 +190,8 @@ class _State:
     versions: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Status and SHA-256 of the text, by version."""
     scorers: dict[str, str] = field(default_factory=dict)
+    goals: set[str] = field(default_factory=set)
+    goal: str | None = None
 
     def take(self, kind: str, payload: dict[str, Any], version: str | None) -> None:
         match kind:
@@ -201,6 +216,21 @@ class _State:
                 self._status(version, "discarded")
             case "version.restored":
                 self._status(version, payload["status"])
+            case _:
+                self._aim(kind, payload)
+
+    def _aim(self, kind: str, payload: dict[str, Any]) -> None:
+        match kind:
+            case "goal.set":
+                self.goals.add(payload["goal_id"])
+                self.goal = payload["goal_id"]
+            case "goal.cleared":
+                self.goal = None
+            case "goal.removed":
+                self.goals.discard(payload["goal_id"])
+            case "step.undone" | "step.redone":
+                for change in payload["changes"]:
+                    self._goal(**change)
 
     def _created(self, payload: dict[str, Any], version: str) -> None:
         paragraph = payload["paragraph_id"]
@@ -212,6 +242,17 @@ class _State:
                 self.order = [other for other in self.order if other != paragraph]
             elif paragraph not in self.order:
                 self.order = [*self.order, paragraph]
+
+    def _goal(self, what: str, id: str, value: Any) -> None:
+        match what:
+            case "goal.active" if value:
+                self.goal = id
+            case "goal.active" if self.goal == id:
+                self.goal = None
+            case "goal.removed" if value:
+                self.goals.discard(id)
+            case "goal.removed":
+                self.goals.add(id)
 
     def _status(self, version: str | None, status: str) -> None:
         self.versions[str(version)] = (status, self.versions.get(str(version), ("", ""))[1])
@@ -243,6 +284,10 @@ class ReplayGivesTheState(Invariant):
                 state.on_canvas.add(paragraph.id)
             if not paragraph.removed:
                 state.order.append(paragraph.id)
+        for goal in store.goals(session, draft.id):
+            state.goals.add(goal.id)
+            if goal.active:
+                state.goal = goal.id
         rows = select(Version.id, Version.status, Version.text, Version.scorer_id).where(Version.draft_id == draft.id)
         for version, status, text, scorer in session.execute(rows):
             state.versions[version] = (status, hashlib.sha256(text.encode()).hexdigest())
