@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
@@ -48,6 +49,7 @@ class Musing:
         self.cards: list[v.CardView] = list(reflection.standing)
         self.dropped: list[str] = []
         self.ticket: Ticket | None = None
+        self._heard = 0.0
 
     def leave(self) -> None:
         self.cancel.set()
@@ -108,19 +110,29 @@ class Musing:
     async def _card(self, item: Item, seed: int) -> v.CardView | None:
         reviser = self.studio.reviser
 
-        def work() -> tuple[questions.Question | None, list[questions.Dropped]]:
-            return questions.ask(item, self.reflection.history, reviser.engine, reviser.meaning, seed, self.cancel)
+        def heard() -> None:
+            self._heard = time.monotonic()
 
-        # A card is a few sentences: a model that takes longer for one than a stall does not answer any more.
-        try:
-            async with asyncio.timeout(self.studio.settings.stall_deadline):
-                question, dropped = await in_thread(work, f"muse {self.draft_id}")
-        except TimeoutError:
-            raise EngineError("model-stalled", "The model stopped answering.", "Try again in a moment.") from None
+        def work() -> tuple[questions.Question | None, list[questions.Dropped]]:
+            reflection = self.reflection
+            return questions.ask(item, reflection.history, reviser.engine, reviser.meaning, seed, self.cancel, heard)
+
+        heard()
+        question, dropped = await self._unless_it_stalls(work)
         self.dropped += [d.reason for d in dropped]
         if question is None:
             return None
         return await self._store(muse.keep_card, item, question.text, self.studio.info)
+
+    async def _unless_it_stalls(self, work: Callable[[], T]) -> T:
+        stall = self.studio.settings.stall_deadline
+        answer = asyncio.ensure_future(in_thread(work, f"muse {self.draft_id}"))
+        while not answer.done():
+            left = self._heard + stall - time.monotonic()
+            if left <= 0:
+                raise EngineError("model-stalled", "The model stopped answering.", "Try again in a moment.")
+            await asyncio.wait({answer}, timeout=left)
+        return answer.result()
 
     async def _store(self, work: Callable[..., T], *given: Any) -> T:
         def transaction() -> T:

@@ -10,7 +10,7 @@ import random
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -128,13 +128,22 @@ def _filled(opening: str, slots: dict[str, str]) -> str:
 
 
 def ask(
-    item: Item, history: History, engine: Engine, meaning: Meaning, seed: int, cancel: threading.Event
+    item: Item,
+    history: History,
+    engine: Engine,
+    meaning: Meaning,
+    seed: int,
+    cancel: threading.Event,
+    heard: Callable[[], object] = bool,
 ) -> tuple[Question | None, list[Dropped]]:
-    """The best usable question, and what could not be used. Raises EngineError; after `cancel` is set nothing comes."""
+    """The best usable question, and what could not be used. `heard` is called whenever the model wrote something.
+
+    Raises EngineError; after `cancel` is set nothing comes.
+    """
     drawn = draws(item, history, seed)
     given = [history.versions[i].text for i in item.cites]
     dropped, usable = [], []
-    for draw, answer, finish in _written(drawn, engine, cancel):
+    for draw, answer, finish in _written(drawn, engine, cancel, heard):
         if finish == "cancelled" or cancel.is_set():
             return None, []
         text = tidy(answer)
@@ -149,9 +158,12 @@ def ask(
     return best, dropped
 
 
-def _written(drawn: list[Draw], engine: Engine, cancel: threading.Event) -> Iterator[tuple[Draw, str, FinishReason]]:
+def _written(
+    drawn: list[Draw], engine: Engine, cancel: threading.Event, heard: Callable[[], object]
+) -> Iterator[tuple[Draw, str, FinishReason]]:
     so_far = [""] * len(drawn)
     for chunk in engine.stream(drawn, cancel):
+        heard()
         so_far[chunk.index] += chunk.text
         if chunk.finish is not None:
             yield drawn[chunk.index], so_far[chunk.index], chunk.finish
@@ -167,7 +179,7 @@ _MARKUP = re.compile(r"[<>`*_#\[\]{}|\\]|https?:|\n")
 _TALK = re.compile(r"\b(?:as an ai|language model|(?:this|the) (?:sentence|text|question|answer)|assistant)\b", re.I)
 _SUGGESTS = re.compile(r"^(?:try|consider|perhaps|maybe|you could|paragraph \d+ could)\b", re.I)
 # What the openings ask for has to follow them: a question that ends in one of these breaks off.
-_DANGLING = re.compile(r"\b(?:a|an|the|of|to|and|or|that|how|why|when|with|in|is|are|by|for)\W*$", re.I)
+_DANGLING = re.compile(r"\b(?:a|an|the|of|to|and|or|that|how|why|when|with|for)\W*$", re.I)
 
 
 def unusable(text: str, prompt: Prompt, observation: str, given: list[str], finish: FinishReason) -> str | None:

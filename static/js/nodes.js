@@ -3,7 +3,7 @@ import { el, icon, svg } from "./dom.js";
 import { apart, towards } from "./geometry.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
-import { KIND_WORDS, kindOf, moveWords, placeWords } from "./words.js";
+import { goalWords, KIND_WORDS, kindOf, moveWords, placeWords } from "./words.js";
 
 const { state } = store;
 const BADGES = { typed: "pencil", confirmed: "check", discarded: "cross" };
@@ -38,7 +38,8 @@ export function nameOf(version) {
   const move = moveWords(version, store.parentOf(version));
   const where = move ? `${move} than its parent` : placeWords(version.placement);
   const inDraft = store.isHead(version) ? ", in the draft" : "";
-  return `Paragraph ${store.numberOf(version.paragraph_id)}, version ${version.number}, ${KIND_WORDS[kindOf(version)]}${inDraft}, ${where}`;
+  const goal = goalWords(version.placement, store.activeGoal(), state.ui.numbers);
+  return `Paragraph ${store.numberOf(version.paragraph_id)}, version ${version.number}, ${KIND_WORDS[kindOf(version)]}${inDraft}, ${where}${goal ? `; ${goal}` : ""}`;
 }
 
 let hoverTimer = 0;
