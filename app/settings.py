@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     stall_deadline: float = Field(30.0, gt=0)
     """Seconds without a token after which the model is held to be stuck."""
 
+    muse: bool = True
+    """Whether Muse is offered; without it the editor is the baseline of a study."""
+
     allowed_origins: list[str] = []
     """Further origins the page may be served under (a TLS proxy's address); JSON list."""
     max_body_bytes: int = 1_000_000

@@ -169,6 +169,9 @@ def answer(draw: Draw) -> str:
     opening = f"{prefill} a {thing}" if prefill else f"Picture a {thing}"
     sentence = f"{opening} that {deed} {end}"
     request = draw.prompt.messages[-1].content
+    if "question" in draw.prompt.messages[0].content:  # Muse: finished with words of the text it is about
+        words = [word for word in request.lower().split() if word.isalpha() and len(word) > 3]
+        return f"{prefill} {' '.join(dict.fromkeys(words[:5]))}?"
     whole = "paragraph only" in draw.prompt.messages[0].content
     return f"{request.rsplit(chr(10) * 2, 1)[0]} {sentence}" if whole else sentence
 

@@ -10,7 +10,7 @@ from app.axes.types import Placement, Scorer, Unplaceable
 from app.text import facts
 from app.text.merge import Merged, Plan
 from app.web.errors import Problem, not_found
-from app.writing import events, store
+from app.writing import events, store, undo
 from app.writing import views as v
 from app.writing.events import note
 from app.writing.join import SENTENCE_MERGE
@@ -119,7 +119,7 @@ def keep(
     if placement is not None:
         store.set_placement(version, placement)
         note(session, writer_id, draft.id, events.VersionPlaced(**asdict(placement)), version.id)
-    session.flush()
+    undo.keep(session, draft, "combine", paragraph.id)
     return version_views(session, draft.id, [version])[0]
 
 

@@ -427,6 +427,13 @@ class GoalCleared(_ServerEvent):
     goal_id: str = Field(description="The goal that was active.")
 
 
+class GoalRemoved(_ServerEvent):
+    """A goal is no longer offered; its row is kept."""
+
+    type: Literal["goal.removed"] = "goal.removed"
+    goal_id: str = Field(description="The goal.")
+
+
 class MuseShown(_ServerEvent):
     """Muse showed its digest, and cards where the model had something to say."""
 
@@ -482,6 +489,7 @@ ServerEvent = (
     | PromptRemoved
     | GoalSet
     | GoalCleared
+    | GoalRemoved
     | MuseShown
     | MuseAnswered
     | DraftImported

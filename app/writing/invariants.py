@@ -145,6 +145,17 @@ class StepsAreInOrder(Invariant):
             yield f"Step {step} is undone, but a later one is not."
 
 
+class OneGoalIsActive(Invariant):
+    """At most one of a draft's goals is active, and a removed one is not."""
+
+    def broken(self, session: Session) -> Iterator[str]:
+        active = select(Goal.draft_id).where(Goal.active.is_(True)).group_by(Goal.draft_id)
+        for draft in session.scalars(active.having(func.count() > 1)):
+            yield f"Draft {draft} has more than one active goal."
+        for goal in session.scalars(select(Goal.id).where(Goal.active.is_(True), Goal.removed.is_(True))):
+            yield f"Goal {goal} is removed and still active."
+
+
 class EventsAreNumbered(Invariant):
     """No recorder's number is there twice."""
 
@@ -251,6 +262,8 @@ class _State:
                 self.goals[payload["goal_id"]] = {"active": True, "removed": False}
             case "goal.cleared":
                 self.goals[payload["goal_id"]]["active"] = False
+            case "goal.removed":
+                self.goals[payload["goal_id"]] = {"active": False, "removed": True}
             case "source.added":
                 self.sources[payload["source_id"]] = False
             case "source.removed":

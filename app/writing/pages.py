@@ -48,4 +48,9 @@ def editor(request: Request, draft_id: PathId, database: Db) -> Response:
     with database.read() as session:
         store.draft(session, writer_id, draft_id)
     headers = {"Content-Security-Policy": security.EDITOR_POLICY}
-    return page(request, "editor.html", {"draft_id": draft_id, "plotly_version": plotly_version()}, headers=headers)
+    context = {
+        "draft_id": draft_id,
+        "plotly_version": plotly_version(),
+        "muse": request.app.state.settings.muse,
+    }
+    return page(request, "editor.html", context, headers=headers)

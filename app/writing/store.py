@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, aliased
 from app.axes.types import Placement
 from app.db.base import new_id, now
 from app.web.errors import not_found
+from app.writing.landing import Happened, Point, Text
 from app.writing.models import (
     UNFINISHED,
     Draft,
@@ -116,6 +117,11 @@ def parents(session: Session, where: ColumnElement[bool]) -> dict[str, list[str]
     for version_id, parent_id in session.execute(edges):
         found[version_id].append(parent_id)
     return found
+
+
+def all_parents(session: Session, draft_id: str) -> dict[str, list[str]]:
+    """Parents by version, of a whole draft."""
+    return parents(session, Version.draft_id == draft_id)
 
 
 def folded(session: Session, draft_id: str, paragraph_ids: Collection[str] | None = None) -> set[str]:
@@ -266,6 +272,42 @@ def everything(session: Session, kind: type[Belonging], draft_id: str) -> Sequen
     """All of the draft's, oldest first, those removed among them."""
     own = select(kind).where(kind.draft_id == draft_id)
     return session.scalars(own.order_by(kind.created_at, kind.id)).all()
+
+
+def cards(session: Session, draft_id: str) -> Sequence[MuseCard]:
+    """All that Muse ever said about the draft, oldest first."""
+    own = select(MuseCard).where(MuseCard.draft_id == draft_id)
+    return session.scalars(own.order_by(MuseCard.created_at, MuseCard.id)).all()
+
+
+def happened(session: Session, draft_id: str) -> list[Happened]:
+    """What the server noted of a draft, in order."""
+    own = (
+        select(LoggedEvent.server_ms, LoggedEvent.type, LoggedEvent.payload, LoggedEvent.version_id)
+        .where(LoggedEvent.draft_id == draft_id, LoggedEvent.recorder.is_(None))
+        .order_by(LoggedEvent.id)
+    )
+    return [Happened(at, kind, payload, version) for at, kind, payload, version in session.execute(own)]
+
+
+def standing(session: Session, draft_id: str) -> dict[str, Text]:
+    """Length and place of the draft's versions."""
+    first = all_parents(session, draft_id)
+    return {
+        version.id: Text(
+            words=len(version.text.split()),
+            point=point(version),
+            parent=next(iter(first.get(version.id, [])), None),
+        )
+        for version in versions(session, draft_id)
+    }
+
+
+def point(version: Version) -> Point | None:
+    """Where it was measured."""
+    if version.engagement is None or version.exposition is None:
+        return None
+    return Point(version.engagement, version.exposition)
 
 
 def last_done(session: Session, draft_id: str) -> Step | None:

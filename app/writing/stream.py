@@ -78,12 +78,12 @@ class Run:
             except _Stopped:
                 over = True
                 await self._end("cancelled", by="stop")
-                yield _sse("cancelled", partial=self._kept())
+                yield sse("cancelled", partial=self._kept())
             except Exception as error:  # a thread's or the database's: the writer is told, whatever it is
                 over = True
-                problem = _problem(error)
+                problem = problem_of(error)
                 await self._end("failed", problem=problem)
-                yield _sse("error", problem=problem, partial=self._kept())
+                yield sse("error", problem=problem, partial=self._kept())
         finally:
             self.leave()
             if not over:
@@ -92,7 +92,7 @@ class Run:
 
     async def _tell(self) -> AsyncIterator[ServerSentEvent]:
         async for position in self.ticket.turns():
-            yield _sse("queued", position=position)
+            yield sse("queued", position=position)
         if self.stopped or not await self._store(generations.begin):
             raise _Stopped
         begun = self._loop.time()
@@ -102,22 +102,22 @@ class Run:
             match event:
                 case Started(slots):
                     shown = [{"index": s.index, "strategy": s.strategy, "seed": s.seed} for s in slots]
-                    yield _sse("started", slots=shown)
+                    yield sse("started", slots=shown)
                 case Token(index, text):
                     self.partial[index] = self.partial.get(index, "") + text
-                    yield _sse("token", index=index, text=clean(text))
+                    yield sse("token", index=index, text=clean(text))
                     if first:
                         first = False
                         await self._store(generations.first_token, int(1000 * (self._loop.time() - begun)))
                 case Dropped(index, reason, again=again):
                     self.partial.pop(index, None)
                     await self._store(generations.drop, event)
-                    yield _sse("dropped", index=index, reason=reason, again=again)
+                    yield sse("dropped", index=index, reason=reason, again=again)
                 case Landed(candidate):
                     version = await self._store(generations.land, candidate, self.studio.info)
                     self.partial.pop(candidate.index, None)
                     self.landed[candidate.index] = version.id
-                    yield _sse("version", index=candidate.index, version=version.model_dump(mode="json"))
+                    yield sse("version", index=candidate.index, version=version.model_dump(mode="json"))
                 case Finished(order, moved):
                     yield await self._finished(order, moved=moved)
                     return
@@ -135,7 +135,7 @@ class Run:
         if self.job.other and not moved:
             told = ["This is no nearer to the mix you chose than one of the two versions is."]
         message = " ".join([*told, *([MISSING] if self.job.lacks_source else [])])
-        return _sse("done", ranking=ranking, moved=moved, message=message)
+        return sse("done", ranking=ranking, moved=moved, message=message)
 
     async def _events(self, begun: float) -> AsyncIterator[object]:
         """What the thread sends. Raises what it raised, _Stopped, and EngineError at a deadline.
@@ -215,7 +215,7 @@ class Run:
         return {str(index): clean(text) for index, text in self.partial.items() if text}
 
 
-def _sse(name: str, **data: Any) -> ServerSentEvent:
+def sse(name: str, **data: Any) -> ServerSentEvent:
     return ServerSentEvent(event=name, data=data)
 
 
@@ -225,7 +225,8 @@ def _late(whole: bool) -> EngineError:
     return EngineError("model-stalled", "The model stopped answering.", "Try again in a moment.")
 
 
-def _problem(error: Exception) -> dict[str, Any]:
+def problem_of(error: Exception) -> dict[str, Any]:
+    """What the writer is told: code, detail and mend."""
     match error:
         case EngineError():
             return {"code": error.code, "detail": error.what, "mend": error.mend}

@@ -203,6 +203,10 @@ class Studio:
         """The strategies of a label that this size of model can carry out."""
         return label.usable(None, full=self.settings.full_plans)
 
+    def usable_labels(self) -> list[Label]:
+        """The labels that have a button."""
+        return [label for label in load_book().labels if self.usable(label)]
+
     def labels(self) -> dict[str, Any]:
         """The buttons, by group."""
         groups: dict[str, list[dict[str, Any]]] = {}

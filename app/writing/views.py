@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.text.merge import Piece
 from app.writing.events import Clean, ClientEvent, Id, Name
-from app.writing.models import Generation, Goal, Paragraph, SavedPrompt, Source, Step, Version
+from app.writing.models import Generation, Goal, MuseCard, Paragraph, SavedPrompt, Source, Step, Version
 
 Title = Annotated[Clean, StringConstraints(max_length=200)]
 
@@ -180,6 +180,66 @@ class GoalView(BaseModel):
             exposition=(goal.exposition_low, goal.exposition_high),
             active=goal.active,
         )
+
+
+class NewGoal(_In):
+    """A rectangle of the canvas, each side [low, high] in points, and for whom it is."""
+
+    audience: Name
+    engagement: tuple[float, float]
+    exposition: tuple[float, float]
+
+
+class GoalList(BaseModel):
+    """The draft's goals, oldest first."""
+
+    goals: list[GoalView]
+
+
+class WaypointView(BaseModel):
+    """Where the whole draft stood, in points. `why`: imported, typed, removed, confirmed, undone or redone."""
+
+    at: datetime
+    engagement: float
+    exposition: float
+    why: str
+
+
+class Trajectory(BaseModel):
+    """Oldest first; the last is where the draft stands now."""
+
+    points: list[WaypointView]
+
+
+class DigestItem(BaseModel):
+    """A sentence about the history. `cites` are versions; `action` is {kind: label, label, version_id},
+    {kind: open, version_id}, {kind: compare, versions} or null."""
+
+    topic: str
+    kind: str
+    text: str
+    cites: list[str]
+    action: dict[str, Any] | None
+
+
+class DigestView(BaseModel):
+    items: list[DigestItem]
+
+
+class CardView(BaseModel):
+    """Something Muse said. `status`: shown, applied, not-now or never."""
+
+    id: str
+    topic: str
+    observation: str
+    question: str
+    cites: list[str]
+    action: dict[str, Any] | None
+    status: str
+
+    @classmethod
+    def of(cls, card: MuseCard) -> CardView:
+        return cls(**{name: getattr(card, name) for name in cls.model_fields})
 
 
 class StepView(BaseModel):

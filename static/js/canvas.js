@@ -4,7 +4,7 @@ import * as chart from "./chart.js";
 import { openCombine } from "./combine.js";
 import { byId, el, icon, svg } from "./dom.js";
 import { DRAGGED } from "./editor.js";
-import { bend, HOME, including, outside, projection, within, zoomed } from "./geometry.js";
+import { bend, HOME, including, inverse, outside, projection, within, zoomed } from "./geometry.js";
 import { labelOf } from "./generations.js";
 import * as handles from "./nodes.js";
 import * as landmarks from "./landmarks.js";
@@ -183,6 +183,23 @@ function drawPath() {
   }
 }
 
+const layers = [];
+
+/** Draw under the paths at every change of the view: `draw(group, project)`. Gives the function that draws it again. */
+export function addLayer(drawLayer) {
+  const group = svg("g");
+  const again = () => { if (size.width) drawLayer(group, project()); };
+  overlay.prepend(group);
+  layers.push(again);
+  return again;
+}
+
+/** Where a pixel of the frame lies on the canvas. */
+export const placeAt = (px, py) => inverse(range, size.width, size.height)(px, py);
+
+/** Bring places into view, without leaving what is shown. */
+export const reveal = (places) => show(including(range, places, 2));
+
 /** New nodes are brought into view; looking elsewhere on purpose is respected otherwise. */
 function growFor(versions) {
   const fresh = versions.filter((version) => version.placement && !known.has(version.id));
@@ -198,6 +215,7 @@ function draw() {
   handles.draw(versions, project(), { animate: dataMoved });
   dataMoved = false;
   for (const node of floating) node.style.transform = "";
+  for (const again of layers) again();
   drawPath();
   drawGhosts();
   drawArrow();
@@ -244,6 +262,7 @@ function moved(next, done) {
     if (!panned) drawWhenSettled();
   } else {
     handles.follow(project());
+    for (const again of layers) again();
     drawPath();
     drawGhosts();
     drawArrow();

@@ -18,6 +18,12 @@ export function projection({ x, y }, width, height) {
   return Object.assign(at, { sx, sy, width, height });
 }
 
+/** The way back: a function from pixels inside the frame to a place on the canvas. */
+export function inverse(range, width, height) {
+  const at = projection(range, width, height);
+  return (px, py) => ({ engagement: range.x[0] + (px - MARGIN.l) / at.sx, exposition: range.y[0] + (height - MARGIN.b - py) / at.sy });
+}
+
 /** The smallest range that shows `places` as well as `range`, with room around them. */
 export function including(range, places, room = 4) {
   const grown = { x: [...range.x], y: [...range.y] };

@@ -4,7 +4,7 @@ import { el, icon, svg } from "./dom.js";
 import { apart, towards } from "./geometry.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
-import { flagWords, KIND_WORDS, kindOf, ledgerFlags, moveWords, placeWords } from "./words.js";
+import { flagWords, goalWords, KIND_WORDS, kindOf, ledgerFlags, moveWords, placeWords } from "./words.js";
 
 const { state } = store;
 const BADGES = { typed: "pencil", combined: "combine", confirmed: "check", discarded: "cross" };
@@ -54,8 +54,10 @@ export function nameOf(version) {
   const picked = state.picked.includes(version.id) ? ", picked" : "";
   const where = move ? `${move} than its parent` : placeWords(version.placement);
   const inDraft = store.isHead(version) ? ", in the draft" : "";
+  const goal = goalWords(version.placement, store.activeGoal(), state.ui.numbers);
   const what = `${KIND_WORDS[kindOf(version)]}${from}${inDraft}${picked}`;
-  return `Paragraph ${store.numberOf(version.paragraph_id)}, version ${version.number}, ${[what, where, ...flagWords(ledgerFlags(version.flags))].join(", ")}`;
+  const rest = [what, where, ...flagWords(ledgerFlags(version.flags)), goal].filter(Boolean).join(", ");
+  return `Paragraph ${store.numberOf(version.paragraph_id)}, version ${version.number}, ${rest}`;
 }
 
 let hoverTimer = 0;

@@ -7,7 +7,7 @@ import { compareWith } from "./compare.js";
 import * as disk from "./disk.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
-import { beginning, capital, flagWords, KIND_WORDS, kindOf, moveWords, placeWords, plural } from "./words.js";
+import { beginning, capital, flagWords, goalWords, KIND_WORDS, kindOf, moveWords, placeWords, plural } from "./words.js";
 
 const { state } = store;
 const root = () => byId("opened");
@@ -181,10 +181,11 @@ function draw() {
   const parent = store.parentOf(version);
   const flags = flagWords(version.flags);
   const moves = moveWords(version, parent);
+  const goal = goalWords(version.placement, store.activeGoal(), state.ui.numbers);
   redraw(root(),
     el("div", { class: "head-row" },
       el("h3", { tabindex: "-1", data: { key: "opened" } }, `Paragraph ${store.numberOf(version.paragraph_id)}, version ${version.number}`), tag(version)),
-    el("div", { class: "move-row" }, el("p", { class: "dim" }, [moves ? `${capital(moves)} than version ${parent.number}.` : `${capital(placeWords(version.placement))}.`, flags.length ? ` ${capital(flags.join(", "))}.` : "", store.isHead(version) ? " In the draft." : ""].join("")),
+    el("div", { class: "move-row" }, el("p", { class: "dim" }, [moves ? `${capital(moves)} than version ${parent.number}.` : `${capital(placeWords(version.placement))}.`, flags.length ? ` ${capital(flags.join(", "))}.` : "", store.isHead(version) ? " In the draft." : "", goal ? ` ${capital(goal)}.` : ""].join("")),
       !editing && parent && detail?.diff?.length ? el("button", { class: "quiet", type: "button", data: { key: "toggle" }, "aria-pressed": state.ui.changes, onclick: () => store.setUi({ changes: !state.ui.changes }) }, "Changes") : null),
     ...(editing ? hand(version) : [
       ...body(version, detail),
@@ -198,7 +199,7 @@ function draw() {
 }
 
 export function start() {
-  store.on("selection versions details ui draft labels picked", (topics) => {
+  store.on("selection versions details ui draft labels picked goals", (topics) => {
     // What the writer types here must not be drawn over.
     if (state.ui.editing && root().querySelector(".hand") && !topics.has("ui") && !topics.has("selection")) return;
     draw();

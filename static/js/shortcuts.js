@@ -5,6 +5,8 @@ import { byId, el, icon, isTyping } from "./dom.js";
 import { focusParagraph } from "./editor.js";
 import { current, press, stop } from "./generations.js";
 import { numbered } from "./labels.js";
+import * as goal from "./goal.js";
+import * as muse from "./muse.js";
 import { editByHand } from "./opened.js";
 import { showPane } from "./panes.js";
 import * as store from "./store.js";
@@ -27,12 +29,14 @@ const KEYS = {
   e: () => { const it = selected(); if (it && it.status !== "discarded") editByHand(it.id); },
   x: () => { const it = selected(); if (it) pick(it.id); },
   ".": () => { const it = current(); if (it) stop(it.id); },
+  o: goal.toggle,
+  m: muse.toggle,
   "?": () => toggleHelp(),
 };
 
 const HELP = [
-  ["Canvas", [["P", "Place the selected paragraph"], ["⇧ P", "Place all paragraphs"], ["G", "Go to the canvas"], ["← ↑ ↓ →", "Move between versions"], ["Enter", "Open a version"], ["F", "Show everything"], ["+ −", "Zoom"]]],
-  ["Versions", [["1 … 0", "Press a label"], [".", "Stop writing"], ["C", "Confirm"], ["D", "Discard or restore"], ["E", "Edit by hand"], ["X", "Pick, to compare or combine"]]],
+  ["Canvas", [["P", "Place the selected paragraph"], ["⇧ P", "Place all paragraphs"], ["G", "Go to the canvas"], ["← ↑ ↓ →", "Move between versions"], ["Enter", "Open a version"], ["F", "Show everything"], ["O", "Draw a goal; Esc leaves"], ["+ −", "Zoom"]]],
+  ["Versions", [["1 … 0", "Press a label"], [".", "Stop writing"], ["C", "Confirm"], ["D", "Discard or restore"], ["E", "Edit by hand"], ["X", "Pick, to compare or combine"], ["M", "Muse: look back on the history"]]],
   ["Draft", [["T", "Go to the text"], ["Enter", "New paragraph"], ["⇧ Enter", "New line"], ["⌫", "At the start: join with the one above"], ["Esc", "Leave the text"]]],
 ];
 

@@ -22,10 +22,12 @@ export const state = {
   steps: { undo: null, redo: null }, // what can be taken back, what can be done again: {id, kind, paragraph_id}
   prompts: [], // the writer's kept prompts: {id, name, text, pinned}
   sources: [], // {id, title, chars, created_at}
+  trajectory: [], // where the whole draft stood, oldest first: {at, engagement, exposition, why}
   goals: [], // {id, audience, engagement: [low, high], exposition: [low, high], active}
-  muse: { open: false, state: "idle", digest: [], cards: [] },
+  // `state`: idle, thinking, done, stopped or error; `about` is the observation that is being thought about
+  muse: { open: false, state: "idle", digest: [], cards: [], about: "", position: null, reason: "", problem: null },
   picked: [], // versions picked for comparing or combining, in the order of picking
-  ui: { numbers: false, discarded: true, changes: true, editing: null, pane: "draft" },
+  ui: { numbers: false, discarded: true, changes: true, way: true, editing: null, pane: "draft" },
 };
 
 const listeners = [];
@@ -290,6 +292,11 @@ export function setSources(sources) {
 export function setGoals(goals) {
   state.goals = goals;
   changed("goals");
+}
+
+export function setTrajectory(points) {
+  state.trajectory = points;
+  changed("trajectory");
 }
 
 export const activeGoal = () => state.goals.find((goal) => goal.active) || null;

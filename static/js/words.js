@@ -57,6 +57,20 @@ export function placeWords(placement) {
   return `${word(placement.exposition, AXES.y)}; ${word(placement.engagement, AXES.x)}`;
 }
 
+/** How far a text stands from a goal, and what it lacks; in points as well when `numbers` are shown. */
+export function goalWords(placement, goal, numbers = false) {
+  if (!placement || !goal) return "";
+  const lack = (value, [low, high]) => (value < low ? low - value : Math.min(0, high - value));
+  const x = lack(placement.engagement, goal.engagement);
+  const y = lack(placement.exposition, goal.exposition);
+  const away = Math.hypot(x, y);
+  if (!away) return "inside the goal";
+  const side = [y && (y > 0 ? "below" : "above"), x && (x > 0 ? "left of" : "right of")].filter(Boolean).join(" and ");
+  const needs = [y && `${y > 0 ? "more" : "less"} exposition`, x && `${x > 0 ? "more" : "less"} engagement`].filter(Boolean).join(" and ");
+  const how = away <= 3 ? "a little " : away >= 8 ? "far " : "";
+  return `${how}${side} the goal${numbers ? ` by ${away.toFixed(1)} points` : ""}: needs ${needs}`;
+}
+
 const FLAGS = {
   "wrong-way": "moved the other way", "off-topic": "strays from the topic", "new-claim": "a new claim",
   "lost-numbers": "a number is lost", "lost-units": "a unit is lost", "lost-names": "a name is lost",

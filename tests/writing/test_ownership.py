@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
-from tests.writing.desk import Desk, ok, refused
+from tests.writing.desk import Desk, ok, refused, told
 
 NOBODYS = "00000000-0000-4000-8000-000000000000"
 BODIES: dict[str, Any] = {
@@ -21,6 +21,7 @@ BODIES: dict[str, Any] = {
     "/undo": {"step": "{version}"},
     "/redo": {"step": "{version}"},
     "/drafts/{draft_id}/archive": {"version_ids": ["{version}"]},
+    "/goals": {"audience": "Students", "engagement": [40, 60], "exposition": [40, 60]},
     "/drafts/{draft_id}": {"title": "Mine now"},
 }
 
@@ -48,7 +49,12 @@ def body_of(path: str, ids: dict[str, str]) -> Any:
 
 def address(path: str, ids: dict[str, str]) -> str:
     return path.format(
-        draft_id=ids["draft"], version_id=ids["version"], generation_id=ids["generation"]
+        draft_id=ids["draft"],
+        version_id=ids["version"],
+        generation_id=ids["generation"],
+        goal_id=ids["goal"],
+        card_id=ids["card"],
+        given="never",
     )  # a KeyError here: a route takes an id of a new kind
 
 
@@ -56,11 +62,18 @@ def address(path: str, ids: dict[str, str]) -> str:
 def theirs(client: TestClient) -> dict[str, str]:
     desk = Desk(client)
     paragraph = desk.paragraphs()[0]
+    asked = desk.ask(paragraph["head"])["id"]
+    goal = {"audience": "Students", "engagement": [90, 95], "exposition": [90, 95]}
+    ok(client.post(f"/api/drafts/{desk.id}/place", json={"paragraph_ids": [paragraph["id"]]}))
+    goals = ok(client.post(f"/api/drafts/{desk.id}/goals", json=goal), 201)["goals"]
+    cards = [data["card"] for name, data in told(client.get(f"/api/drafts/{desk.id}/muse/stream")) if name == "card"]
     return {
+        "goal": goals[0]["id"],
+        "card": cards[0]["id"],
         "draft": desk.id,
         "paragraph": paragraph["id"],
         "version": paragraph["head"],
-        "generation": desk.ask(paragraph["head"])["id"],
+        "generation": asked,
     }
 
 

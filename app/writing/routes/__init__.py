@@ -10,8 +10,10 @@ from app.writing.routes import (
     drafts,
     exports,
     generations,
+    goals,
     log,
     model,
+    muse,
     prompts,
     sources,
     steps,
@@ -19,6 +21,7 @@ from app.writing.routes import (
 )
 from app.writing.routes.shared import REFUSALS
 
+PARTS = (model, drafts, exports, canvas, generations, combine, versions, steps, goals, muse, sources, prompts, log)
 router = APIRouter(prefix="/api", responses=REFUSALS)
-for part in (model, drafts, exports, canvas, generations, combine, versions, steps, sources, prompts, log):
+for part in PARTS:
     router.include_router(part.router)
