@@ -1,5 +1,5 @@
 // Single keys, when nothing is being typed; they can be switched off. And the page that lists them.
-import { confirm, discard, place, placeAll, restore } from "./actions.js";
+import { archive, confirm, discard, place, placeAll, restore, unarchive } from "./actions.js";
 import { fit, focusCanvas, zoom } from "./canvas.js";
 import { byId, el, icon, isTyping } from "./dom.js";
 import { focusParagraph } from "./editor.js";
@@ -23,6 +23,7 @@ const KEYS = {
   t: () => { showPane("draft"); focusParagraph(state.paragraph ?? state.order[0]); },
   c: () => { const it = selected(); if (it && it.status !== "discarded" && !(it.status === "confirmed" && store.isHead(it))) confirm(it.id); },
   d: () => { const it = selected(); if (it?.status === "discarded") restore(it.id); else if (it && !store.isHead(it)) discard(it.id); },
+  a: () => { const it = selected(); if (it?.archived) unarchive(it.id); else if (it && !store.isHead(it)) archive(it.id); },
   e: () => { const it = selected(); if (it && it.status !== "discarded") editByHand(it.id); },
   ".": () => { const it = current(); if (it) stop(it.id); },
   "?": () => toggleHelp(),
@@ -30,8 +31,8 @@ const KEYS = {
 
 const HELP = [
   ["Canvas", [["P", "Place the selected paragraph"], ["⇧ P", "Place all paragraphs"], ["G", "Go to the canvas"], ["← ↑ ↓ →", "Move between versions"], ["Enter", "Open a version"], ["F", "Show everything"], ["+ −", "Zoom"]]],
-  ["Versions", [["1 … 0", "Press a label"], [".", "Stop writing"], ["C", "Confirm"], ["D", "Discard or restore"], ["E", "Edit by hand"]]],
-  ["Draft", [["T", "Go to the text"], ["Enter", "New paragraph"], ["⇧ Enter", "New line"], ["⌫", "At the start: join with the one above"], ["Esc", "Leave the text"]]],
+  ["Versions", [["1 … 0", "Press a label"], [".", "Stop writing"], ["C", "Confirm"], ["D", "Discard or restore"], ["A", "Archive or bring back"], ["E", "Edit by hand"]]],
+  ["Draft", [["Ctrl Z", "Undo, whatever it was"], ["Ctrl ⇧ Z", "Redo"], ["T", "Go to the text"], ["Enter", "New paragraph"], ["⇧ Enter", "New line"], ["⌫", "At the start: join with the one above"], ["Esc", "Leave the text"]]],
 ];
 
 let enabled = true;
