@@ -19,6 +19,8 @@ from app.writing import events, store
 from app.writing.models import Draft, Goal, Paragraph, Source, Step, Version
 
 TYPING = "typing"
+GENERATED = ("label", "prompt", "combine")
+"""Kinds of step that a generation makes."""
 ONE_BURST = timedelta(seconds=2)
 """Saves of one paragraph that follow each other faster are one step."""
 
@@ -107,10 +109,15 @@ def keep(session: Session, draft: Draft, kind: str, paragraph_id: str | None = N
     else:
         for undone in store.undone(session, draft.id):
             undone.state = "dropped"
-        number = store.last_step_number(session, draft.id) + 1
-        session.add(
-            Step(draft_id=draft.id, number=number, kind=kind, paragraph_id=paragraph_id, changes=changes, state="done")
+        step = Step(
+            draft_id=draft.id,
+            number=store.last_step_number(session, draft.id) + 1,
+            kind=kind,
+            paragraph_id=paragraph_id,
+            changes=changes,
+            changed_at=now(),
         )
+        session.add(step)
     session.flush()
     session.info.pop(_SEEN, None)
 
@@ -130,7 +137,7 @@ def _continued(
         )
         return last if goes_on else None
     # Its results land one after another, and the writer may have done other things, or undone it, in between.
-    if any(change["what"] != "archived" for change in changes):
+    if kind not in GENERATED or any(change["what"] != "archived" for change in changes):
         return None
     made = store.made_together(session, [change["id"] for change in changes])
     steps = store.steps_of_kind(session, draft.id, kind)

@@ -11,7 +11,7 @@ const { state } = store;
 const RESCORE_AFTER = 1500;
 
 /** Run `work`; a refusal becomes a notice that offers the same again. Gives undefined then. */
-async function attempt(work) {
+export async function attempt(work) {
   try {
     return await work();
   } catch (problem) {
@@ -22,11 +22,11 @@ async function attempt(work) {
   }
 }
 
-/** Take the draft as the server has it, keeping unsent text. */
+/** Take the draft as the server has it, keeping what is unsent. */
 export async function reload(message) {
   const draft = await get(`/api/drafts/${state.draft.id}`);
-  store.keepVersions(draft.versions);
-  store.keepParagraphs(draft.paragraphs);
+  const order = draft.paragraphs.filter((it) => !it.removed).map((it) => it.id);
+  store.takeIn({ ...draft, order, title: outbox.unsentTitle() ?? draft.title });
   if (message) notice(message);
   return draft;
 }
@@ -120,17 +120,26 @@ export async function confirm(versionId) {
   });
 }
 
-async function turn(versionId, verb) {
+async function turn(versionId, verb, words = (version) => KIND_WORDS[kindOf(version)]) {
   await attempt(async () => {
     const answer = await post(`/api/versions/${versionId}/${verb}`);
     const version = answer.version ?? answer;
     store.keepVersions([version]);
-    announce(`Version ${version.number} is ${KIND_WORDS[kindOf(version)]}.`);
+    announce(`Version ${version.number} is ${words(version)}.`);
   });
 }
 
 export const discard = (versionId) => turn(versionId, "discard");
 export const restore = (versionId) => turn(versionId, "restore");
+export const archive = (versionId) => turn(versionId, "archive", () => "archived: off the canvas, and in the history");
+export const unarchive = (versionId) => turn(versionId, "unarchive", () => "back from the archive");
+
+/** Archive several at once. */
+export const archiveAll = (versionIds) => attempt(async () => {
+  const { versions } = await post(`/api/drafts/${state.draft.id}/archive`, { version_ids: versionIds });
+  store.keepVersions(versions);
+  announce(`${plural(versions.length, "version")} archived.`);
+});
 
 /** A version edited by hand becomes a new one beside it. Gives its id, or undefined when refused. */
 export const saveByHand = (versionId, text) => attempt(async () => {

@@ -88,7 +88,7 @@ function attachButton(generation) {
 }
 
 function done(generation) {
-  const ids = (generation.ranking?.length ? generation.ranking : Object.values(generation.versions)).filter((id) => state.versions.has(id));
+  const ids = (generation.ranking?.length ? generation.ranking : Object.values(generation.versions)).filter((id) => store.versionOf(id) && !store.versionOf(id).archived);
   return [
     el("div", { class: "head-row" },
       el("h3", {}, `${titleOf(generation)}: ${ids.length > 1 ? `${ids.length} versions, best first` : plural(ids.length, "version")}`)),
@@ -122,7 +122,7 @@ function ended(generation) {
 /** After a reload: versions made together, whose generation the server no longer sends. */
 function siblings(version) {
   if (!version?.generation_id) return [];
-  const found = [...state.versions.values()].filter((it) => it.generation_id === version.generation_id && !it.folded);
+  const found = [...state.versions.values()].filter((it) => it.generation_id === version.generation_id && !it.folded && !it.archived);
   if (found.length < 2) return [];
   const label = labelOf(version.label)?.name ?? "Your own prompt";
   return [el("div", { class: "head-row" }, el("h3", {}, `${label}: ${found.length} versions`)), ...found.map(result)];

@@ -36,6 +36,12 @@ function focusAt(id, caret) {
   area.setSelectionRange(caret, caret);
 }
 
+/** Put the caret into a paragraph that the store has just been told of. */
+export function caretTo(id, caret) {
+  draw();
+  focusAt(id, Math.min(caret, store.paragraphOf(id).text.length));
+}
+
 /** Put paragraphs after one; the last has the caret at `caret` from its end. */
 function insertAfter(id, texts, caretFromEnd = null) {
   const ids = store.insertParagraphs(id, texts.map(() => ""));

@@ -1,11 +1,11 @@
 // The list twin of the canvas: every version that is not mid-typing, readable and reachable without a pointer.
-import { open, pick } from "./actions.js";
-import { byId, el, redraw } from "./dom.js";
+import { archiveAll, open, pick } from "./actions.js";
+import { byId, el, icon, redraw } from "./dom.js";
 import { labelOf } from "./generations.js";
 import { face, hoverIn, hoverOut, nameOf } from "./nodes.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
-import { KIND_WORDS, kindOf, moveWords } from "./words.js";
+import { KIND_WORDS, kindOf, moveWords, plural } from "./words.js";
 
 const { state } = store;
 const root = () => byId("history");
@@ -26,7 +26,20 @@ function listed() {
   return [...state.versions.values()].filter((version) =>
     !version.folded && store.numberOf(version.paragraph_id) > 0 && version.text.trim()
     && (whose === "draft" || version.paragraph_id === state.paragraph)
-    && (status === "all" || kindOf(version) === status) && matches(version));
+    && version.archived === (status === "archived")
+    && (["all", "archived"].includes(status) || kindOf(version) === status)
+    && matches(version));
+}
+
+/** Proposed or discarded, and neither in the draft nor put away: what tidying archives. */
+const notKept = () => [...state.versions.values()].filter((version) =>
+  version.paragraph_id === state.paragraph && ["proposed", "discarded"].includes(version.status) && !version.archived && !store.isHead(version));
+
+function tidy() {
+  const left = notKept();
+  if (whose !== "paragraph" || status === "archived" || !left.length) return null;
+  const words = `Archive the ${plural(left.length, "version")} of this paragraph that you have not kept. They stay in the history.`;
+  return el("button", { class: "quiet tidy", type: "button", data: { key: "tidy" }, title: words, "aria-label": words, onclick: () => archiveAll(left.map((it) => it.id)) }, icon("box"), "Tidy");
 }
 
 /** Every word that is looked for stands in the version's text or in what it is called. */
@@ -99,10 +112,10 @@ function draw() {
   listedFor = state.paragraph;
   const lines = tree(listed());
   redraw(root(),
-    el("div", { class: "head-row history-head" }, el("h3", {}, "History"),
+    el("div", { class: "head-row history-head" }, el("h3", {}, "History"), tidy(),
       el("div", { class: "filters" },
         select("Versions of", whose, { paragraph: "this paragraph", draft: "the whole draft" }, (value) => { whose = value; }),
-        select("Which versions", status, { all: "all", proposed: "proposed", confirmed: "confirmed", combined: "combined", typed: "typed by hand", original: "original", discarded: "discarded" }, (value) => { status = value; }))),
+        select("Which versions", status, { all: "all", proposed: "proposed", confirmed: "confirmed", combined: "combined", typed: "typed by hand", original: "original", discarded: "discarded", archived: "archived" }, (value) => { status = value; }))),
     state.versions.size > SEARCHED_FROM ? search : null,
     lines.length ? el("ul", { class: "history" }, lines.map(line))
       : el("p", { class: "panel-empty" }, query ? "Nothing like that here. Try fewer words, or look in the whole draft." : status === "all" ? (whose === "paragraph" && !state.paragraph ? "Select a paragraph to see its versions." : "No versions yet.") : "No version like that here."));

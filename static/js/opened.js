@@ -1,5 +1,5 @@
 // The selected version: what changed, what was kept, and what to do with it.
-import { confirm, discard, fetchDetail, restore, saveByHand } from "./actions.js";
+import { archive, confirm, discard, fetchDetail, restore, saveByHand, unarchive } from "./actions.js";
 import { byId, el, icon, redraw } from "./dom.js";
 import { labelOf } from "./generations.js";
 import { sentences } from "./combine.js";
@@ -17,6 +17,7 @@ let fetching = 0;
 let scrolled = null; // the version whose first change has been brought into view
 
 function tag(version) {
+  if (version.archived) return el("span", { class: "tag", data: { kind: "archived" } }, icon("box"), "archived");
   const kind = kindOf(version);
   const glyph = { confirmed: "check", combined: "combine", discarded: "cross", typed: "pencil" }[kind];
   return el("span", { class: "tag", data: { kind } }, glyph ? icon(glyph) : "", KIND_WORDS[kind]);
@@ -106,9 +107,17 @@ function how(version, detail) {
     prompt.length ? el("div", { class: "prompt-text", tabindex: "0", role: "group", "aria-label": "The prompt" }, prompt.join("\n\n")) : null);
 }
 
+/** Out of the way and never lost; what is in the draft can't be. */
+function putAway(version) {
+  if (store.isHead(version)) return null;
+  return version.archived
+    ? el("button", { class: "button", type: "button", data: { key: "archive" }, title: "Back from the archive (A)", onclick: () => unarchive(version.id) }, "Bring back")
+    : el("button", { class: "button", type: "button", data: { key: "archive" }, title: "Off the canvas, kept in the history (A)", onclick: () => archive(version.id) }, "Archive");
+}
+
 function actions(version) {
   if (version.status === "discarded") {
-    return el("div", { class: "actions" }, el("button", { class: "button", type: "button", data: { key: "restore" }, onclick: () => restore(version.id) }, "Restore"));
+    return el("div", { class: "actions" }, el("button", { class: "button", type: "button", data: { key: "restore" }, onclick: () => restore(version.id) }, "Restore"), putAway(version));
   }
   const inDraft = store.isHead(version);
   const settled = version.status === "confirmed" && inDraft;
@@ -116,7 +125,8 @@ function actions(version) {
     settled || !version.text.trim() ? null : el("button", { class: inDraft ? "button" : "button confirm", type: "button", data: { key: "confirm" }, title: "Confirm (C)", onclick: () => confirm(version.id) },
       icon("check"), version.status === "confirmed" ? "Put back into the draft" : "Confirm"),
     el("button", { class: "button", type: "button", data: { key: "edit" }, title: "Edit by hand (E)", onclick: () => editByHand(version.id) }, "Edit by hand"),
-    inDraft ? null : el("button", { class: "button", type: "button", data: { key: "discard" }, title: "Discard (D)", onclick: () => discard(version.id) }, "Discard"));
+    inDraft ? null : el("button", { class: "button", type: "button", data: { key: "discard" }, title: "Discard (D)", onclick: () => discard(version.id) }, "Discard"),
+    putAway(version));
 }
 
 export async function editByHand(id) {

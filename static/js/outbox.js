@@ -173,6 +173,14 @@ function delivered({ versions, paragraphs, number }) {
   store.keepVersions(versions);
   store.keepParagraphs(paragraphs);
   store.setNumber(number);
+  rebase(versions);
+  light();
+  if (unsaved()) schedule();
+  else settle();
+}
+
+/** This page itself made these versions the paragraphs' texts: what was typed meanwhile goes on from them. */
+export function rebase(versions) {
   for (const [id, edit] of pending) {
     const head = store.paragraphOf(id)?.head;
     if (versions.some((version) => version.id === head)) {
@@ -180,10 +188,10 @@ function delivered({ versions, paragraphs, number }) {
       keepOnDisk(edit);
     }
   }
-  light();
-  if (unsaved()) schedule();
-  else settle();
 }
+
+/** A title that waits to be sent; null when there is none. */
+export const unsentTitle = () => title;
 
 function failed(problem) {
   if (problem.code === "stale") {

@@ -1,5 +1,5 @@
 // Single keys, when nothing is being typed; they can be switched off. And the page that lists them.
-import { confirm, discard, pick, place, placeAll, restore } from "./actions.js";
+import { archive, confirm, discard, pick, place, placeAll, restore, unarchive } from "./actions.js";
 import { fit, focusCanvas, zoom } from "./canvas.js";
 import { byId, el, icon, isTyping } from "./dom.js";
 import { focusParagraph } from "./editor.js";
@@ -26,6 +26,7 @@ const KEYS = {
   t: () => { showPane("draft"); focusParagraph(state.paragraph ?? state.order[0]); },
   c: () => { const it = selected(); if (it && it.status !== "discarded" && !(it.status === "confirmed" && store.isHead(it))) confirm(it.id); },
   d: () => { const it = selected(); if (it?.status === "discarded") restore(it.id); else if (it && !store.isHead(it)) discard(it.id); },
+  a: () => { const it = selected(); if (it?.archived) unarchive(it.id); else if (it && !store.isHead(it)) archive(it.id); },
   e: () => { const it = selected(); if (it && it.status !== "discarded") editByHand(it.id); },
   x: () => { const it = selected(); if (it) pick(it.id); },
   ".": () => { const it = current(); if (it) stop(it.id); },
@@ -36,8 +37,8 @@ const KEYS = {
 
 const HELP = [
   ["Canvas", [["P", "Place the selected paragraph"], ["⇧ P", "Place all paragraphs"], ["G", "Go to the canvas"], ["← ↑ ↓ →", "Move between versions"], ["Enter", "Open a version"], ["F", "Show everything"], ["O", "Draw a goal; Esc leaves"], ["+ −", "Zoom"]]],
-  ["Versions", [["1 … 0", "Press a label"], [".", "Stop writing"], ["C", "Confirm"], ["D", "Discard or restore"], ["E", "Edit by hand"], ["X", "Pick, to compare or combine"], ["M", "Muse: look back on the history"]]],
-  ["Draft", [["T", "Go to the text"], ["Enter", "New paragraph"], ["⇧ Enter", "New line"], ["⌫", "At the start: join with the one above"], ["Esc", "Leave the text"]]],
+  ["Versions", [["1 … 0", "Press a label"], [".", "Stop writing"], ["C", "Confirm"], ["D", "Discard or restore"], ["A", "Archive or bring back"], ["E", "Edit by hand"], ["X", "Pick, to compare or combine"], ["M", "Muse: look back on the history"]]],
+  ["Draft", [["Ctrl Z", "Undo, whatever it was"], ["Ctrl ⇧ Z", "Redo"], ["T", "Go to the text"], ["Enter", "New paragraph"], ["⇧ Enter", "New line"], ["⌫", "At the start: join with the one above"], ["Esc", "Leave the text"]]],
 ];
 
 let enabled = true;

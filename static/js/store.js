@@ -70,19 +70,25 @@ export function placeOf(version) {
 export function nodes() {
   const found = [];
   for (const version of state.versions.values()) {
-    if (version.folded || !paragraphOf(version.paragraph_id)?.on_canvas || !numberOf(version.paragraph_id)) continue;
+    if (version.folded || version.archived || !paragraphOf(version.paragraph_id)?.on_canvas || !numberOf(version.paragraph_id)) continue;
     if (version.status === "discarded" && !state.ui.discarded && version.id !== state.selected) continue;
     if (placeOf(version)) found.push(version);
   }
   return found.sort((a, b) => a.number - b.number);
 }
 
+/** All that came of it is archived, as when it was undone. */
+const putAway = (generation) => {
+  const made = Object.values(generation.versions || {}).map(versionOf).filter(Boolean);
+  return !running(generation) && made.length > 0 && made.every((version) => version.archived);
+};
+
 export const running = (generation) => ["asking", "queued", "running"].includes(generation.status);
 
 /** The generation whose results belong beside the selected version: from it, or the one it came out of. */
 export function generationBeside(version) {
   if (!version) return null;
-  const all = [...state.generations.values()].filter((it) => it.paragraph_id === version.paragraph_id).reverse();
+  const all = [...state.generations.values()].filter((it) => it.paragraph_id === version.paragraph_id && !putAway(it)).reverse();
   return all.find(running) || all.find((it) => it.parent_version_id === version.id) || all.find((it) => it.id === version.generation_id) || null;
 }
 
@@ -260,6 +266,40 @@ export function forgetGeneration(id) {
 }
 
 // ── Steps ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * Take in what the server says of the draft, all of it or what a step changed, with `order` as it is now. Text that was
+ * typed and is not acknowledged stays, and so do paragraphs the server does not know yet.
+ */
+export function takeIn({ versions, paragraphs, order, title, number, sources, goals, steps }) {
+  const wasArchived = versionOf(state.selected)?.archived;
+  for (const version of versions) state.versions.set(version.id, version);
+  for (const served of paragraphs) {
+    const before = paragraphOf(served.id);
+    const known = before && state.order.includes(served.id);
+    keepParagraph(served);
+    const after = paragraphOf(served.id);
+    if (!known && !served.removed) after.text = headOf(served.id)?.text ?? "";
+    if (state.selected && state.selected === before?.head) state.selected = after.head;
+  }
+  const unsent = (id) => paragraphOf(id).head === null || isDirty(paragraphOf(id));
+  const next = [...order];
+  state.order.forEach((id, i) => {
+    if (next.includes(id) || !unsent(id)) return;
+    const above = state.order.slice(0, i).findLast((it) => next.includes(it));
+    next.splice(above ? next.indexOf(above) + 1 : 0, 0, id);
+  });
+  state.order = next;
+  Object.assign(state.draft, { title, number });
+  Object.assign(state, { sources, goals, steps });
+  if (state.paragraph && !next.includes(state.paragraph)) {
+    state.paragraph = null;
+    state.selected = null;
+  } else if (versionOf(state.selected)?.archived && !wasArchived) {
+    state.selected = paragraphOf(state.paragraph)?.head ?? null;
+  }
+  changed("draft", "title", "text", "versions", "selection", "sources", "goals", "steps");
+}
 
 export function setSteps(steps) {
   state.steps = steps;

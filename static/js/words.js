@@ -24,6 +24,27 @@ export const KIND_WORDS = {
   original: "original", typed: "typed by hand", proposed: "proposed", combined: "combined", confirmed: "confirmed", discarded: "discarded",
 };
 
+/** What Undo and Redo name. `version` and `paragraph` are words like “version 4” and “paragraph 2”. */
+export const STEP_WORDS = {
+  typing: ({ paragraph }) => `typing in ${paragraph || "the draft"}`,
+  remove: () => "remove a paragraph",
+  order: () => "the order of the paragraphs",
+  place: ({ paragraph }) => `place ${paragraph || "paragraphs"} on the canvas`,
+  unplace: ({ paragraph }) => `take ${paragraph || "paragraphs"} off the canvas`,
+  rename: () => "rename the draft",
+  confirm: ({ version, paragraph }) => `confirm ${version} of ${paragraph}`,
+  discard: ({ version, paragraph }) => `discard ${version} of ${paragraph}`,
+  restore: ({ version, paragraph }) => `restore ${version} of ${paragraph}`,
+  archive: ({ version, paragraph, count }) => `archive ${count > 1 ? plural(count, "version") : version}${paragraph ? ` of ${paragraph}` : ""}`,
+  unarchive: ({ version, paragraph }) => `bring back ${version} of ${paragraph}`,
+  edit: ({ version, paragraph }) => `${version} of ${paragraph}, edited by hand`,
+  label: ({ label, paragraph }) => `${label || "new versions"}, for ${paragraph}`,
+  prompt: ({ paragraph }) => `your own prompt, for ${paragraph}`,
+  combine: ({ paragraph }) => `combine versions of ${paragraph}`,
+  goal: () => "the goal",
+  source: () => "the sources",
+};
+
 function along(delta, high) {
   if (Math.abs(delta) < STILL) return { words: `as ${high}`, moved: 0 };
   const much = Math.abs(delta) >= LARGE ? "much " : "";
