@@ -164,8 +164,9 @@ function place() {
   // Along its side it may slide; across it would lie over what it speaks of.
   const slid = ([x, y]) => [Math.max(EDGE, Math.min(x, room.width - own.width - EDGE)), Math.max(EDGE, Math.min(y, room.height - own.height - EDGE))];
   const clear = ([x, y]) => x >= it.right || x + own.width <= it.left || y >= it.bottom || y + own.height <= it.top;
-  const order = [wanted, "bottom", "top", "right", "left"].map((side) => slid(spots[side]));
-  const [x, y] = wanted === "inside" ? order[0] : order.find((spot) => fits(spot) && clear(spot)) ?? [room.width - own.width - EDGE, room.height - own.height - EDGE];
+  const corner = [room.width - own.width - EDGE, room.height - own.height - EDGE];
+  const order = [slid(spots[wanted]), corner, ...["bottom", "top", "right", "left"].map((side) => slid(spots[side]))];
+  const [x, y] = wanted === "inside" ? order[0] : order.find((spot) => fits(spot) && clear(spot)) ?? corner;
   box.style.left = `${Math.round(x)}px`;
   box.style.top = `${Math.round(y)}px`;
 }
