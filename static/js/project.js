@@ -7,9 +7,9 @@ import { state } from "./store.js";
 
 const FORMS = [
   { id: "md", path: "export.md", name: "Markdown", hint: "the text as it stands, .md" },
-  { id: "md-provenance", path: "export.md?provenance=1", name: "Markdown with provenance", hint: "and who wrote which sentence" },
+  { id: "md-provenance", path: "export.md?provenance=1", name: "Markdown with provenance", hint: "with a table of who wrote which sentence" },
   { id: "docx", path: "export.docx", name: "Word", hint: "the text as it stands, .docx" },
-  { id: "docx-provenance", path: "export.docx?provenance=1", name: "Word with provenance", hint: "and who wrote which sentence" },
+  { id: "docx-provenance", path: "export.docx?provenance=1", name: "Word with provenance", hint: "with a table of who wrote which sentence" },
   { id: "spatial", path: "project.spatial", name: "Project file", hint: "every version, to open here again, .spatial" },
 ];
 

@@ -15,6 +15,12 @@ const confirmed = () => [...state.versions.values()].filter((version) => version
 const whole = () => state.order.every((id) => store.paragraphOf(id).on_canvas || !store.paragraphOf(id).text.trim());
 const first = (...selectors) => () => selectors.map((it) => document.querySelector(it)).find((node) => node?.getClientRects().length);
 
+/** The new versions, and once one of them is open, what can be done with it. */
+const choosing = () => {
+  const open = store.versionOf(state.selected)?.status === "proposed";
+  return first(...(open ? ["#opened .actions"] : []), "#candidates .result", "#opened .actions", "#opened")();
+};
+
 /** `at` is what a step points to; `count` rises when the writer did what it asks for; `skip` leaves it out. */
 const STEPS = [
   {
@@ -22,7 +28,7 @@ const STEPS = [
     title: "Your draft", words: "Click into it and write; every word is saved. This one is only a sample: change what you like.",
   },
   {
-    id: "place", pane: "draft", side: "bottom", at: first("#place-all"), count: onCanvas, skip: whole,
+    id: "place", pane: "draft", side: "right", at: first("#place-all"), count: onCanvas, skip: whole,
     title: "Press Place all", words: "Each paragraph is measured and becomes a numbered node on the canvas.",
   },
   {
@@ -34,7 +40,7 @@ const STEPS = [
     title: "Press a label", words: "Each asks the model for new versions of the selected paragraph. Its arrow shows which way it pushes.",
   },
   {
-    id: "versions", pane: "version", side: "left", at: first("#opened .actions", "#opened", "#candidates"), count: confirmed,
+    id: "versions", pane: "version", side: "left", at: choosing, count: confirmed,
     title: "Open a version, then confirm it", words: "New versions land on the canvas and in this list. Open one to see what changed. Confirm puts it into the draft and turns it purple.",
   },
   {
@@ -124,7 +130,12 @@ function show(index, { focus = false } = {}) {
   if (focus) go.focus({ preventScroll: true });
   else announce(`${step.title}. ${step.words}`);
   record("tour.step", { step: step.id });
-  later();
+  // Panes that were hidden until now are drawn first.
+  cancelAnimationFrame(frame);
+  frame = requestAnimationFrame(() => {
+    step.at()?.scrollIntoView({ block: "nearest" });
+    place();
+  });
 }
 
 /** After the page has been drawn: where things stand now. */
@@ -153,8 +164,9 @@ function place() {
   // Along its side it may slide; across it would lie over what it speaks of.
   const slid = ([x, y]) => [Math.max(EDGE, Math.min(x, room.width - own.width - EDGE)), Math.max(EDGE, Math.min(y, room.height - own.height - EDGE))];
   const clear = ([x, y]) => x >= it.right || x + own.width <= it.left || y >= it.bottom || y + own.height <= it.top;
-  const order = [wanted, "bottom", "top", "right", "left"].map((side) => slid(spots[side]));
-  const [x, y] = wanted === "inside" ? order[0] : order.find((spot) => fits(spot) && clear(spot)) ?? [room.width - own.width - EDGE, room.height - own.height - EDGE];
+  const corner = [room.width - own.width - EDGE, room.height - own.height - EDGE];
+  const order = [slid(spots[wanted]), corner, ...["bottom", "top", "right", "left"].map((side) => slid(spots[side]))];
+  const [x, y] = wanted === "inside" ? order[0] : order.find((spot) => fits(spot) && clear(spot)) ?? corner;
   box.style.left = `${Math.round(x)}px`;
   box.style.top = `${Math.round(y)}px`;
 }
