@@ -19,6 +19,7 @@ BODIES: dict[str, Any] = {
     "/confirm": {"base": "{version}"},
     "/edits": {"text": "x"},
     "/generations": {"version_id": "{version}", "label": "use-analogy"},
+    "/sources": {"text": "Mine now."},
     "/drafts/{draft_id}": {"title": "Mine now"},
 }
 
@@ -45,9 +46,8 @@ def body_of(path: str, ids: dict[str, str]) -> Any:
 
 
 def address(path: str, ids: dict[str, str]) -> str:
-    return path.format(
-        draft_id=ids["draft"], version_id=ids["version"], generation_id=ids["generation"]
-    )  # a KeyError here: a route takes an id of a new kind
+    # A KeyError here: a route takes an id of a new kind.
+    return path.format(**{f"{kind}_id": value for kind, value in ids.items()})
 
 
 @pytest.fixture
@@ -59,6 +59,8 @@ def theirs(client: TestClient) -> dict[str, str]:
         "paragraph": paragraph["id"],
         "version": paragraph["head"],
         "generation": desk.ask(paragraph["head"])["id"],
+        "source": ok(client.post(f"/api/drafts/{desk.id}/sources", json={"text": "Cells age."}), 201)["id"],
+        "prompt": ok(client.post("/api/prompts", json={"name": "Shorter", "text": "Say less."}), 201)["id"],
     }
 
 
