@@ -305,13 +305,18 @@ def _reversal(sentence: str, ground: Ground) -> str:
     for word in sorted(words - there):
         if any(other in there and other not in words for other in _PAIRS.get(word, ())):
             return word
-    # Half of a sentence may leave its "not" with the other half.
-    if _share(content(nearest), set(wanted)) < NEAR_COPY:
-        return ""
     more, fewer = words & _NEGATIONS, there & _NEGATIONS
-    if bool(more) == bool(fewer):
-        return ""
-    return min(more) if more else f"without {min(fewer)}"
+    if more and not fewer and _denied(sentence, nearest):
+        return min(more)
+    return f"without {min(fewer)}" if fewer and not more and _denied(nearest, sentence) else ""
+
+
+def _denied(denying: str, other: str) -> bool:
+    """Whether `other` has what a clause of `denying` says, and so says the opposite: half of a sentence may leave its
+    "not" with the other half."""
+    there = set(content(other))
+    denials = [clause for clause in _clauses(denying) if _forms(clause) & _NEGATIONS]
+    return any(_share(content(clause), there) >= NEAR_COPY for clause in denials)
 
 
 def _forms(sentence: str) -> set[str]:

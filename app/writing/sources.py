@@ -108,14 +108,14 @@ def pack_of(session: Session, draft_id: str) -> Pack | None:
 
 
 def add(session: Session, writer_id: str, draft_id: str, wanted: v.NewSource) -> v.SourceView:
-    """Raises Problem 422 where there is no text or too much of it, 409 when the draft has all it may have."""
+    """Raises Problem 404, 422 where there is no text or too much of it, 409 when the draft has all it may have."""
+    draft = store.hold(session, writer_id, draft_id)
     text = wanted.text.strip()
     if not any(character.isalpha() for character in text):
         raise Problem(422, "empty", "A source needs some text. Paste it, or bring a .md, .txt or .docx file.")
     if len(text) > MOST_CHARS:
         detail = f"A source may have {MOST_CHARS:,} characters, and this has {len(text):,}. Attach it in parts."
         raise Problem(422, "source-too-long", detail)
-    draft = store.hold(session, writer_id, draft_id)
     known = store.sources(session, draft_id)
     if len(known) >= MOST_SOURCES:
         raise Problem(409, "too-many-sources", f"A draft may have {MOST_SOURCES} sources. Remove one first.")

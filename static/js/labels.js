@@ -104,7 +104,7 @@ function ownGroup(free) {
     el("ul", {}, mine.map((prompt) => el("li", {}, el("button", {
       class: "label press", type: "button", "aria-describedby": "labels-why", data: { prompt: prompt.id }, title: prompt.text,
       onclick: () => press(free.id, { prompt: prompt.text }),
-    }, glyph(free.push), el("span", { class: "label-words", dir: "auto" }, prompt.name))))));
+    }, icon("measure"), el("span", { class: "label-words", dir: "auto" }, prompt.name))))));
 }
 
 function build() {

@@ -111,7 +111,7 @@ function form() {
   const title = el("input", { type: "text", dir: "auto", maxlength: "200", autocomplete: "off", "aria-label": "Title of the source", placeholder: "Title, for you to know it by", data: { key: "title" }, value: written.title, oninput: () => { written.title = title.value; } });
   const chooser = el("input", { type: "file", accept: ".md,.txt,.docx,.markdown,text/plain,text/markdown", multiple: true, hidden: true, onchange: () => bring([...chooser.files]) });
   return el("form", { class: "source-form", onsubmit: submit }, el("h3", {}, "Attach a source"), title, text,
-    el("div", { class: "actions" },
+    el("div", { class: "source-actions" },
       el("button", { class: "button primary", type: "submit", data: { key: "attach" } }, "Attach"),
       el("button", { class: "button", type: "button", data: { key: "file" }, onclick: () => chooser.click() }, icon("in"), "Choose a file"), chooser));
 }
@@ -125,7 +125,7 @@ function listed() {
 
 function opened() {
   return [
-    el("div", { class: "actions" }, el("button", { class: "button", type: "button", data: { key: "back" }, onclick: () => { reading = null; draw(); dialog().querySelector("[data-key=text]")?.focus(); } }, "Back to the list")),
+    el("div", { class: "source-actions" }, el("button", { class: "button", type: "button", data: { key: "back" }, onclick: () => { reading = null; draw(); dialog().querySelector("[data-key=text]")?.focus(); } }, "Back to the list")),
     el("div", { class: "source-text", dir: "auto", tabindex: "0", role: "group", "aria-label": `Text of ${reading.title}` }, reading.text)];
 }
 

@@ -22,6 +22,7 @@ BODIES: dict[str, Any] = {
     "/redo": {"step": "{version}"},
     "/drafts/{draft_id}/archive": {"version_ids": ["{version}"]},
     "/goals": {"audience": "Students", "engagement": [40, 60], "exposition": [40, 60]},
+    "/sources": {"text": "Mine now."},
     "/drafts/{draft_id}": {"title": "Mine now"},
 }
 
@@ -48,14 +49,8 @@ def body_of(path: str, ids: dict[str, str]) -> Any:
 
 
 def address(path: str, ids: dict[str, str]) -> str:
-    return path.format(
-        draft_id=ids["draft"],
-        version_id=ids["version"],
-        generation_id=ids["generation"],
-        goal_id=ids["goal"],
-        card_id=ids["card"],
-        given="never",
-    )  # a KeyError here: a route takes an id of a new kind
+    # A KeyError here: a route takes an id of a new kind.
+    return path.format(**{f"{kind}_id": value for kind, value in ids.items()}, given="never")
 
 
 @pytest.fixture
@@ -74,6 +69,8 @@ def theirs(client: TestClient) -> dict[str, str]:
         "paragraph": paragraph["id"],
         "version": paragraph["head"],
         "generation": asked,
+        "source": ok(client.post(f"/api/drafts/{desk.id}/sources", json={"text": "Cells age."}), 201)["id"],
+        "prompt": ok(client.post("/api/prompts", json={"name": "Shorter", "text": "Say less."}), 201)["id"],
     }
 
 
