@@ -20,6 +20,12 @@ BODIES: dict[str, Any] = {
     "/edits": {"text": "x"},
     "/generations": {"version_id": "{version}", "label": "use-analogy"},
     "/drafts/{draft_id}": {"title": "Mine now"},
+    "/merges": {"a": "{version}", "b": "{version}"},
+    "/compare/accept": {"base": "{version}", "other": "{version}", "accepted": [0]},
+}
+QUERIES = {
+    "/merges": "?a={version_id}&b={version_id}",
+    "/compare": "?version={version_id}&version={version_id}",
 }
 
 
@@ -45,7 +51,8 @@ def body_of(path: str, ids: dict[str, str]) -> Any:
 
 
 def address(path: str, ids: dict[str, str]) -> str:
-    return path.format(
+    query = next((query for end, query in QUERIES.items() if path.endswith(end)), "")
+    return (path + query).format(
         draft_id=ids["draft"], version_id=ids["version"], generation_id=ids["generation"]
     )  # a KeyError here: a route takes an id of a new kind
 
