@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
@@ -38,51 +38,6 @@ def words(old: str, new: str) -> list[Change]:
         ]
         changes = list(_refine(coarse))
     return list(_tidy(changes))
-
-
-@dataclass(frozen=True)
-class Hunk:
-    """One place where two texts differ, as a reader would accept or refuse it: `removed` gives way to `added`.
-    `before` is what stands in both texts between the hunk before and this one."""
-
-    before: str
-    removed: str
-    added: str
-
-
-def hunks(old: str, new: str) -> tuple[list[Hunk], str]:
-    """The differing places from first to last, and what stands in both after the last."""
-    found: list[Hunk] = []
-    same = removed = added = ""
-    for change in [*words(old, new), Change("same", "")]:
-        if change.kind == "removed":
-            removed = change.text
-        elif change.kind == "added":
-            added = change.text
-        else:
-            text = change.text
-            if removed or added:
-                removed, added, moved = _from_the_stop(removed, added, text)
-                found.append(Hunk(same + moved, removed, added))
-                same, text, removed, added = "", text[len(moved) :], "", ""
-            same += text
-    return found, same
-
-
-def _from_the_stop(removed: str, added: str, after: str) -> tuple[str, str, str]:
-    """“[. It ends]. So” is “.[ It ends.] So”: a sentence that came or went is told whole. Gives what was moved."""
-    text = removed or added
-    if (removed and added) or text[:1] not in tuple(".!?") or not after.startswith(text[0]):
-        return removed, added, ""
-    turned = text[1:] + text[0]
-    return (turned if removed else ""), (turned if added else ""), text[0]
-
-
-def accept(old: str, new: str, accepted: Collection[int]) -> str:
-    """`old` with the hunks of these indices taken from `new`: none gives `old`, all give `new`."""
-    found, rest = hunks(old, new)
-    kept = (hunk.before + (hunk.added if i in accepted else hunk.removed) for i, hunk in enumerate(found))
-    return "".join(kept) + rest
 
 
 def _compare(old: list[str], new: list[str]) -> list[Change] | None:

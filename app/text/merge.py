@@ -60,13 +60,12 @@ def align(a: str, b: str) -> list[Pair]:
 
 def origins(child: str, a: str, b: str) -> list[Piece]:
     """Each sentence of `child` with the text it is from: the likest one, from a likeness of NEAR on; else it is new."""
-    in_a, in_b = ([_words(s.text) for s in sentences.split(text)] for text in (a, b))
     written = sentences.split(child)
-    rough = len(written) * (len(in_a) + len(in_b)) > 2 * MOST_PAIRS
+    in_a, in_b = (_Others(sentences.split(text), len(written)) for text in (a, b))
     found = []
     for sentence in written:
         words = _words(sentence.text)
-        like_a, like_b = _likest(words, in_a, rough), _likest(words, in_b, rough)
+        like_a, like_b = in_a.likest(words), in_b.likest(words)
         origin: Origin = "a" if like_a > like_b else "b"
         if max(like_a, like_b) < NEAR:
             origin = "new"
@@ -188,17 +187,24 @@ def _likeness(one: list[str], other: list[str], least: float = 0.0) -> float:
     return SequenceMatcher(None, one, other, autojunk=False).ratio()
 
 
-def _likest(words: list[str], others: Sequence[list[str]], rough: bool) -> float:
-    """Its likeness to the likest of the others; where that would take too long, 1 for the same words and 0 else."""
-    if words in others:
-        return 1.0
-    return 0.0 if rough else max((_likeness(words, other, NEAR) for other in others), default=0.0)
+class _Others:
+    """The sentences of a text, to be compared with `count` others."""
+
+    def __init__(self, found: Sequence[Sentence], count: int) -> None:
+        self.words = [_words(sentence.text) for sentence in found]
+        self.rough = len(found) * count > MOST_PAIRS
+        self.same = {tuple(words) for words in self.words}
+
+    def likest(self, words: list[str]) -> float:
+        """Likeness to the likest one; where that takes too long, 1 for the same words and 0 else."""
+        if tuple(words) in self.same:
+            return 1.0
+        return 0.0 if self.rough else max((_likeness(words, other, NEAR) for other in self.words), default=0.0)
 
 
 def _echoes(found: Sequence[Sentence], only: Sequence[int], others: Sequence[Sentence]) -> set[int]:
-    words = [_words(other.text) for other in others]
-    rough = len(found) * len(others) > MOST_PAIRS
-    return {k for k in only if _likest(_words(found[k].text), words, rough) >= NEAR}
+    among = _Others(others, len(found))
+    return {k for k in only if among.likest(_words(found[k].text)) >= NEAR}
 
 
 def _align(a: Sequence[Sentence], b: Sequence[Sentence]) -> list[Pair]:
@@ -217,7 +223,7 @@ def _align(a: Sequence[Sentence], b: Sequence[Sentence]) -> list[Pair]:
 def _table(a: Sequence[list[str]], b: Sequence[list[str]]) -> dict[tuple[int, int], float]:
     """Likeness of all pairs that have enough of it."""
     if len(a) * len(b) > MOST_PAIRS:
-        matcher = SequenceMatcher(None, [" ".join(w) for w in a], [" ".join(w) for w in b], autojunk=False)
+        matcher = SequenceMatcher(None, [" ".join(w) for w in a], [" ".join(w) for w in b])
         return {(m.a + k, m.b + k): 1.0 for m in matcher.get_matching_blocks() for k in range(m.size)}
     found = {(i, j): _likeness(one, other, NEAR) for i, one in enumerate(a) for j, other in enumerate(b)}
     return {at: value for at, value in found.items() if value >= NEAR}

@@ -8,7 +8,8 @@ from itertools import permutations
 
 from sqlalchemy.orm import Session
 
-from app.text import diff, facts
+from app.text import facts
+from app.text import hunks as text_hunks
 from app.web.errors import Problem, not_found
 from app.writing import combine, store
 from app.writing import views as v
@@ -30,7 +31,7 @@ def compare(session: Session, writer_id: str, draft_id: str, ids: Sequence[str])
 
 
 def _pair(base: Version, other: Version) -> v.PairView:
-    hunks, rest = diff.hunks(base.text, other.text)
+    hunks, rest = text_hunks.find(base.text, other.text)
     return v.PairView(
         base=base.id,
         other=other.id,
@@ -56,13 +57,13 @@ def _move(base: Version, other: Version) -> tuple[float, float] | None:
 def accept(session: Session, writer_id: str, draft_id: str, wanted: v.Accept) -> v.VersionView:
     """A version of `base` with the wanted changes of `other`. Raises Problem 404, 409, 422."""
     base, other = combine.pair(session, writer_id, wanted.base, wanted.other, draft_id)
-    hunks, _ = diff.hunks(base.text, other.text)
+    hunks, _ = text_hunks.find(base.text, other.text)
     chosen = set(wanted.accepted)
     if not chosen:
         raise Problem(422, "nothing-picked", "No change is picked, so there is no new version to make.")
     if not chosen <= set(range(len(hunks))):
         raise Problem(422, "unknown-change", "One of these changes is not there. Compare the versions anew.")
-    text = diff.accept(base.text, other.text, chosen)
+    text = text_hunks.accept(base.text, other.text, chosen)
     if not text.strip():
         raise Problem(422, "empty", "With these changes no text is left, so there is no new version to make.")
     return combine.keep(session, writer_id, [base.id, other.id], text, PICKED_CHANGES)

@@ -90,7 +90,7 @@ function line({ version, depth }) {
     "aria-label": nameOf(version),
     onclick: (event) => (event.shiftKey ? pick(version.id) : open(version.id)),
     onpointerenter: () => hoverIn(version.id), onpointerleave: () => hoverOut(version.id),
-    onkeydown: (event) => step(event),
+    onkeydown: (event) => step(event, version.id),
   },
   el("span", { class: "node mini", "aria-hidden": "true", data: { kind, head: store.isHead(version) } }, parts),
   el("span", { class: "line" }, `${what}${move ? `: ${move}` : ""}`),
@@ -99,7 +99,13 @@ function line({ version, depth }) {
   return row;
 }
 
-function step(event) {
+function step(event, id) {
+  if (event.key === "x" && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    event.preventDefault();
+    event.stopPropagation();
+    pick(id);
+    return;
+  }
   const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (!by) return;
   event.preventDefault();

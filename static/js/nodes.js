@@ -89,6 +89,10 @@ function keydown(event, id) {
   } else if (event.key === "Enter") {
     event.preventDefault();
     enterVersion(id);
+  } else if (event.key === "x" && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    event.preventDefault();
+    event.stopPropagation();
+    pick(id);
   }
 }
 

@@ -71,7 +71,7 @@ def test_single_changes_are_taken_over_and_make_a_version(page: Page, complaints
     assert taken != before, "the result is shown as it becomes"
     sheet.get_by_role("button", name="Make a new version").click()
     expect(sheet).to_be_hidden()
-    expect(opened(page).locator("h3").first).to_contain_text("version 8")
+    expect(opened(page).locator("h3").first).to_contain_text("version 10")
     expect(opened(page).locator(".tag")).to_contain_text("combined")
     made = page.locator(".handles .node[data-kind=combined]")
     expect(made).to_have_count(1)

@@ -9,7 +9,6 @@ from starlette.testclient import TestClient
 
 import app.writing.invariants  # noqa: F401  (adds its rules to the check)
 from app.db.check import check
-from app.text import diff
 from tests.writing.desk import Desk, ok, refused
 
 TEXT = "Cells divide. Each division trims 70 bp. They age.\n\nBees see the Sun."
@@ -111,11 +110,3 @@ def test_a_version_is_not_compared_with_itself_nor_with_another_drafts(client: T
     refused(client.get(address, params={"version": [first, first]}), 422, "same-version")
     theirs = Desk(client).paragraphs()[0]["head"]
     refused(client.get(address, params={"version": [first, theirs]}), 404, "not-found")
-
-
-def test_accepted_hunks_give_the_new_text_refused_ones_the_old() -> None:
-    old, new = "A red fox runs. It sleeps.", "A brown fox walks. It sleeps well."
-    hunks, _ = diff.hunks(old, new)
-    assert diff.accept(old, new, []) == old
-    assert diff.accept(old, new, range(len(hunks))) == new
-    assert diff.accept(old, new, [0]) == "A brown fox runs. It sleeps."

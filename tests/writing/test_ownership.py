@@ -24,6 +24,12 @@ BODIES: dict[str, Any] = {
     "/goals": {"audience": "Students", "engagement": [40, 60], "exposition": [40, 60]},
     "/sources": {"text": "Mine now."},
     "/drafts/{draft_id}": {"title": "Mine now"},
+    "/merges": {"a": "{version}", "b": "{version}"},
+    "/compare/accept": {"base": "{version}", "other": "{version}", "accepted": [0]},
+}
+QUERIES = {
+    "/merges": "?a={version_id}&b={version_id}",
+    "/compare": "?version={version_id}&version={version_id}",
 }
 
 
@@ -49,8 +55,9 @@ def body_of(path: str, ids: dict[str, str]) -> Any:
 
 
 def address(path: str, ids: dict[str, str]) -> str:
+    query = next((query for end, query in QUERIES.items() if path.endswith(end)), "")
     # A KeyError here: a route takes an id of a new kind.
-    return path.format(**{f"{kind}_id": value for kind, value in ids.items()}, given="never")
+    return (path + query).format(**{f"{kind}_id": value for kind, value in ids.items()}, given="never")
 
 
 @pytest.fixture
