@@ -187,9 +187,9 @@ _TURNED = re.compile(r"\b(?:how|why|when) (?:did|do|does|is|are|was|were|can|cou
 def unusable(text: str, prompt: Prompt, observation: str, given: list[str], finish: FinishReason) -> str | None:
     """Why an answer can't be shown, as one word, or None.
 
-    run-on (no end), grammar, form (neither question nor suggestion), length, markup, leak (talk about the task), repeats,
-    echo (of the worked examples), quotes (beyond the opening's), invented (numbers, names or studies that neither the
-    observation nor the cited texts have).
+    run-on (no end), grammar, form (neither question nor suggestion), length, markup, leak (talk about the task),
+    repeats, echo (of the worked examples), quotes (beyond the opening's), invented (numbers, names or studies that
+    neither the observation nor the cited texts have).
     """
     words = _words(text)
     added = text.removeprefix(prompt.prefill)

@@ -153,6 +153,7 @@ OPENING = Prompt(
         ("a chromosome loses its cap.", "form"),
         ("a chromosome loses its cap", "run-on"),
         ("the?", "run-on"),
+        ("it shows why are the chromosomes shorter?", "grammar"),
         ("it divides? Or does a chromosome lose it?", "form"),
         ("divides?", "length"),
         ("a <b>chromosome</b> loses it?", "markup"),
