@@ -1,7 +1,7 @@
 // Where the draft should land for an audience, and how far it is from there.
 import { get, post, Problem, remove } from "./api.js";
 import { addLayer, placeAt, reveal } from "./canvas.js";
-import { announce, byId, el, icon, svg } from "./dom.js";
+import { announce, byId, el, icon, isTyping, svg } from "./dom.js";
 import { redress } from "./nodes.js";
 import { notice } from "./notices.js";
 import { showPane } from "./panes.js";
@@ -183,7 +183,7 @@ export function enter(name = "") {
   mode = { pad, card, region, field, reason };
   byId("frame").append(pad, region, card);
   byId("goal-button").setAttribute("aria-pressed", "true");
-  addEventListener("keydown", escape, true);
+  addEventListener("keydown", modeKey, true);
   if (name) {
     menu.value = name;
     choose(name);
@@ -193,7 +193,9 @@ export function enter(name = "") {
   }
 }
 
-function escape(event) {
+/** In Goal mode Escape leaves, and no single key does anything to the versions. */
+function modeKey(event) {
+  if (event.key.length === 1 && event.key !== " " && event.key !== "o" && !isTyping(event.target)) event.stopPropagation();
   if (event.key !== "Escape" || event.isComposing) return;
   event.preventDefault();
   event.stopPropagation();
@@ -203,7 +205,7 @@ function escape(event) {
 
 function leave() {
   if (!mode) return;
-  removeEventListener("keydown", escape, true);
+  removeEventListener("keydown", modeKey, true);
   for (const node of [mode.pad, mode.region, mode.card]) node.remove();
   mode = null;
   wanted = null;

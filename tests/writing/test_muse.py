@@ -162,7 +162,7 @@ OPENING = Prompt(
         ("“caps” come off chromosomes?", "quotes"),
         ("they lose 300 base pairs?", "invented"),
         ("Elizabeth Blackburn looked at chromosomes?", "invented"),
-        ("the cells clear germs away?", "echo"),
+        ("macrophages clear germs away?", "echo"),
     ],
 )
 def test_what_does_not_pass_is_named(added: str, reason: str | None) -> None:
