@@ -370,7 +370,9 @@ def _goal(history: History) -> Iterator[Item]:
         yield Item(f"goal:{history.aim.id}", "goal", text, (far.id,), None)
         return
     number = history.number(far.paragraph_id)
-    if len(placed) > 1:
+    if away == "inside":
+        text += f" Paragraph {number} lies outside and needs {landing.needs(point, region)}."
+    elif len(placed) > 1:
         text += f" Paragraph {number} is farthest from it and needs {landing.needs(point, region)}."
     lacks = landing.gap(point, region)
     label = _towards(history.labels, lacks)

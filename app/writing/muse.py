@@ -102,7 +102,13 @@ def reflect(session: Session, writer_id: str, draft_id: str, labels: Sequence[La
         elif not same:
             fresh.append(item)
     shown = standing[:CARDS]
-    return Reflection(history, tuple(items), tuple(v.CardView.of(c) for c in shown), tuple(fresh[: CARDS - len(shown)]))
+    asked: list[Item] = []
+    for item in fresh:
+        # Two cards that lead to the same press are one too many.
+        if item.action not in [card.action for card in shown] + [other.action for other in asked]:
+            asked.append(item)
+    views = tuple(v.CardView.of(card) for card in shown)
+    return Reflection(history, tuple(items), views, tuple(asked[: CARDS - len(shown)]))
 
 
 def _by_weight(items: Iterable[Item]) -> list[Item]:

@@ -33,7 +33,7 @@ FEWEST, MOST = 6, 35
 """Words of a question."""
 MOST_WORDS_READ = 180
 """Words of the paragraph that the model is shown."""
-OFF_TOPIC = 0.3
+OFF_TOPIC = 0.4
 """Cosine between question and paragraph under which it speaks of something else; docs/muse.md."""
 SAMPLING = Sampling(temperature=0.6, top_p=0.9, repetition_penalty=1.05, max_tokens=40, one_sentence=True)
 
@@ -180,20 +180,23 @@ _TALK = re.compile(r"\b(?:as an ai|language model|(?:this|the) (?:sentence|text|
 _SUGGESTS = re.compile(r"^(?:try|consider|perhaps|maybe|you could|paragraph \d+ could)\b", re.I)
 # What the openings ask for has to follow them: a question that ends in one of these breaks off.
 _DANGLING = re.compile(r"\b(?:a|an|the|of|to|and|or|that|how|why|when|with|for)\W*$", re.I)
+# "…tells most plainly how did they measure it": after how and why the question's order is a sentence's.
+_TURNED = re.compile(r"\b(?:how|why|when) (?:did|do|does|is|are|was|were|can|could|will|would|has|have|had)\b", re.I)
 
 
 def unusable(text: str, prompt: Prompt, observation: str, given: list[str], finish: FinishReason) -> str | None:
     """Why an answer can't be shown, as one word, or None.
 
-    run-on (no end), form (neither question nor suggestion), length, markup, leak (talk about the task), repeats,
-    echo (of the worked examples), quotes (beyond the opening's), invented (numbers, names or studies that neither the
-    observation nor the cited texts have).
+    run-on (no end), grammar, form (neither question nor suggestion), length, markup, leak (talk about the task),
+    repeats, echo (of the worked examples), quotes (beyond the opening's), invented (numbers, names or studies that
+    neither the observation nor the cited texts have).
     """
     words = _words(text)
     added = text.removeprefix(prompt.prefill)
     source = " ".join([observation, *given, prompt.prefill])
     reasons = {
         "run-on": finish == "length" or not text.endswith(("?", ".")) or bool(_DANGLING.search(text)),
+        "grammar": bool(_TURNED.search(text)),
         "form": not (text.endswith("?") or _SUGGESTS.match(text)) or "?" in text[:-1],
         "length": not FEWEST <= len(words) <= MOST or len(_words(added)) < 2,
         "markup": bool(_MARKUP.search(text)),

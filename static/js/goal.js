@@ -1,7 +1,7 @@
 // Where the draft should land for an audience, and how far it is from there.
 import { get, post, Problem, remove } from "./api.js";
 import { addLayer, placeAt, reveal } from "./canvas.js";
-import { announce, byId, el, icon, svg } from "./dom.js";
+import { announce, byId, el, icon, isTyping, svg } from "./dom.js";
 import { redress } from "./nodes.js";
 import { notice } from "./notices.js";
 import { showPane } from "./panes.js";
@@ -70,7 +70,7 @@ function drawWay(group, project) {
   group.append(
     svg("circle", { class: "draft-mark", cx: now.x, cy: now.y, r: 9 }),
     svg("path", { class: "draft-mark", d: `M${now.x - 13} ${now.y}h8M${now.x + 5} ${now.y}h8M${now.x} ${now.y - 13}v8M${now.x} ${now.y + 5}v8` }));
-  const words = svg("text", { class: "draft-name", x: now.x + 15, y: now.y - 8 });
+  const words = svg("text", { class: "draft-name", x: now.x, y: now.y + 25 });
   words.textContent = "whole draft";
   group.append(words);
 }
@@ -95,6 +95,13 @@ function take(it, said = "") {
   if (mode.region && it) mode.region.setAttribute("aria-label", `The goal’s region: ${regionWords(it)}. Arrow keys move it, Shift and arrow keys resize it.`);
   drawAgain();
   if (said) announce(said);
+}
+
+/** The card stands in the half of the canvas where the region is not. */
+function makeRoom() {
+  const { height } = byId("frame").getBoundingClientRect();
+  const middle = (wanted.exposition[0] + wanted.exposition[1]) / 2;
+  mode.card.dataset.at = middle < placeAt(0, height / 2).exposition ? "top" : "bottom";
 }
 
 function nudge(event) {
@@ -131,6 +138,7 @@ function drag(event) {
       take(null, "That was too small for a goal. Drag a larger region.");
       return;
     }
+    makeRoom();
     announce(`Region drawn: ${regionWords(wanted)}. Name the audience.`);
     mode.field.focus();
   };
@@ -146,6 +154,7 @@ function choose(name) {
   mode.reason.textContent = audience.reason;
   take({ engagement: [...audience.engagement], exposition: [...audience.exposition] });
   reveal(corners(wanted));
+  makeRoom();
   mode.region.focus();
   announce(`${name}: ${audience.reason} ${regionWords(wanted)}. Arrow keys move the region, Shift and arrow keys resize it.`);
 }
@@ -174,7 +183,7 @@ export function enter(name = "") {
   mode = { pad, card, region, field, reason };
   byId("frame").append(pad, region, card);
   byId("goal-button").setAttribute("aria-pressed", "true");
-  addEventListener("keydown", escape, true);
+  addEventListener("keydown", modeKey, true);
   if (name) {
     menu.value = name;
     choose(name);
@@ -184,7 +193,9 @@ export function enter(name = "") {
   }
 }
 
-function escape(event) {
+/** In Goal mode Escape leaves, and no single key does anything to the versions. */
+function modeKey(event) {
+  if (event.key.length === 1 && event.key !== " " && event.key !== "o" && !isTyping(event.target)) event.stopPropagation();
   if (event.key !== "Escape" || event.isComposing) return;
   event.preventDefault();
   event.stopPropagation();
@@ -194,7 +205,7 @@ function escape(event) {
 
 function leave() {
   if (!mode) return;
-  removeEventListener("keydown", escape, true);
+  removeEventListener("keydown", modeKey, true);
   for (const node of [mode.pad, mode.region, mode.card]) node.remove();
   mode = null;
   wanted = null;

@@ -84,7 +84,11 @@ export function toggle() {
     return;
   }
   think();
-  root().querySelector("h3")?.focus();
+  // After the store has told: the section is not drawn before.
+  queueMicrotask(() => {
+    root().scrollIntoView({ block: "start" });
+    root().querySelector("h3")?.focus({ preventScroll: true });
+  });
 }
 
 // ── Answering ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -92,7 +96,7 @@ export function toggle() {
 async function answer(card, given) {
   const before = state.muse.cards;
   store.setMuse({ cards: before.filter((it) => it.id !== card.id) });
-  root().querySelector("h3")?.focus();
+  root().querySelector("h3")?.focus({ preventScroll: true });
   if (given === "applied") act(card.action);
   else announce(given === "never" ? "You will not see this card again." : "Put aside until something about it changes.");
   try {

@@ -153,7 +153,8 @@ OPENING = Prompt(
         ("a chromosome loses its cap.", "form"),
         ("a chromosome loses its cap", "run-on"),
         ("the?", "run-on"),
-        ("it? Or when?", "form"),
+        ("it shows why are the chromosomes shorter?", "grammar"),
+        ("it divides? Or does a chromosome lose it?", "form"),
         ("divides?", "length"),
         ("a <b>chromosome</b> loses it?", "markup"),
         ("the text asks for a question?", "leak"),
@@ -161,7 +162,7 @@ OPENING = Prompt(
         ("“caps” come off chromosomes?", "quotes"),
         ("they lose 300 base pairs?", "invented"),
         ("Elizabeth Blackburn looked at chromosomes?", "invented"),
-        ("the cells clear germs away?", "echo"),
+        ("macrophages clear germs away?", "echo"),
     ],
 )
 def test_what_does_not_pass_is_named(added: str, reason: str | None) -> None:
