@@ -33,7 +33,7 @@ function tidy() {
   const left = notKept();
   if (whose !== "paragraph" || status === "archived" || !left.length) return null;
   const words = `Archive the ${plural(left.length, "version")} of this paragraph that you have not kept. They stay in the history.`;
-  return el("button", { class: "quiet tidy", type: "button", data: { key: "tidy" }, title: words, "aria-label": words, onclick: () => archiveAll(left.map((it) => it.id)) }, icon("box"), "Tidy");
+  return el("button", { class: "quiet only-icon", type: "button", data: { key: "tidy" }, title: words, "aria-label": words, onclick: () => archiveAll(left.map((it) => it.id)) }, icon("box"));
 }
 
 /** Children under their parent, oldest first; whose parent is filtered out stands at the left. */

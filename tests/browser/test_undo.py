@@ -96,7 +96,7 @@ def test_the_caret_follows_and_other_fields_keep_their_own_undo(scripted: Server
     before = first.input_value()
     first.click()
     page.keyboard.press("Control+Home")
-    page.keyboard.type("At the start. ")
+    page.keyboard.insert_text("At the start. ")
     page.keyboard.press("Control+z")  # not saved yet: it is first, and then taken back
     expect(first).to_have_value(before)
     expect(first).to_be_focused()
