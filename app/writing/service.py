@@ -228,6 +228,7 @@ def _stale(session: Session, draft_id: str, losers: Sequence[tuple[Paragraph, st
                 "paragraph_id": paragraph.id,
                 "yours": yours,
                 "theirs": theirs[str(paragraph.head_version_id)].model_dump(mode="json"),
+                "removed": paragraph.removed,
             }
             for paragraph, yours in losers
         ],

@@ -37,14 +37,14 @@ function draw() {
     if (dialog.open) dialog.close();
     return;
   }
-  const { paragraph_id: id, theirs } = conflict;
+  const { paragraph_id: id, theirs, removed } = conflict;
   const number = store.numberOf(id);
   dialog.replaceChildren(
     el("h2", { id: "conflict-heading", tabindex: "-1", autofocus: true }, number ? `Paragraph ${number} was changed in two places` : "A paragraph was changed in two places"),
     el("p", {}, "Another tab or window saved it while you were typing here. Choose the text for the draft. The other one is not lost: theirs stays in the history, yours can be copied."),
     el("div", { class: "conflict-pair" },
       side("Your text", outbox.heldText(id), () => outbox.resolve(id, true), "Keep mine", true),
-      side("The other text", theirs.text, () => outbox.resolve(id, false), "Keep theirs", false)));
+      side("The other text", removed ? "" : theirs.text, () => outbox.resolve(id, false), "Keep theirs", false)));
   if (!dialog.open) dialog.showModal();
 }
 

@@ -39,7 +39,7 @@ function tidy() {
   const left = notKept();
   if (whose !== "paragraph" || status === "archived" || !left.length) return null;
   const words = `Archive the ${plural(left.length, "version")} of this paragraph that you have not kept. They stay in the history.`;
-  return el("button", { class: "quiet tidy", type: "button", data: { key: "tidy" }, title: words, "aria-label": words, onclick: () => archiveAll(left.map((it) => it.id)) }, icon("box"), "Tidy");
+  return el("button", { class: "quiet only-icon", type: "button", data: { key: "tidy" }, title: words, "aria-label": words, onclick: () => archiveAll(left.map((it) => it.id)) }, icon("box"));
 }
 
 /** Every word that is looked for stands in the version's text or in what it is called. */

@@ -124,8 +124,8 @@ function actions(version) {
   return el("div", { class: "actions" },
     settled || !version.text.trim() ? null : el("button", { class: inDraft ? "button" : "button confirm", type: "button", data: { key: "confirm" }, title: "Confirm (C)", onclick: () => confirm(version.id) },
       icon("check"), version.status === "confirmed" ? "Put back into the draft" : "Confirm"),
-    el("button", { class: "button", type: "button", data: { key: "edit" }, title: "Edit by hand (E)", onclick: () => editByHand(version.id) }, "Edit by hand"),
-    inDraft ? null : el("button", { class: "button", type: "button", data: { key: "discard" }, title: "Discard (D)", onclick: () => discard(version.id) }, "Discard"),
+    version.archived ? null : el("button", { class: "button", type: "button", data: { key: "edit" }, title: "Edit by hand (E)", onclick: () => editByHand(version.id) }, "Edit by hand"),
+    inDraft || version.archived ? null : el("button", { class: "button", type: "button", data: { key: "discard" }, title: "Discard (D)", onclick: () => discard(version.id) }, "Discard"),
     putAway(version));
 }
 

@@ -236,15 +236,15 @@ function giveBack(edits) {
 function conflict(conflicts) {
   giveBack(flight.edits);
   const open = [];
-  for (const { paragraph_id, theirs } of conflicts) {
+  for (const { paragraph_id, theirs, removed } of conflicts) {
     const edit = pending.get(paragraph_id);
     pending.delete(paragraph_id);
     store.keepVersions([theirs]);
-    if (!edit || edit.text === theirs.text) {
-      accept(paragraph_id, theirs);
+    if (!edit || edit.text === (removed ? "" : theirs.text)) {
+      accept(paragraph_id, theirs, removed);
     } else {
       held.set(paragraph_id, edit);
-      open.push({ paragraph_id, theirs });
+      open.push({ paragraph_id, theirs, removed });
     }
   }
   const still = state.conflicts.filter((it) => !open.some((other) => other.paragraph_id === it.paragraph_id));
@@ -253,17 +253,17 @@ function conflict(conflicts) {
   if (pending.size) schedule();
 }
 
-function accept(paragraphId, theirs) {
+function accept(paragraphId, theirs, removed) {
   held.delete(paragraphId);
   forgetOnDisk(paragraphId);
-  if (theirs.text) store.setText(paragraphId, theirs.text);
+  if (!removed) store.setText(paragraphId, theirs.text);
   else store.dropParagraph(paragraphId);
-  store.keepParagraphs([{ ...store.paragraphOf(paragraphId), head: theirs.id, removed: !theirs.text }]);
+  store.keepParagraphs([{ ...store.paragraphOf(paragraphId), head: theirs.id, removed }]);
 }
 
 /** The writer chose. Whichever text is not kept stays in the history (theirs) or was offered for copying (mine). */
 export async function resolve(paragraphId, keepMine) {
-  const { theirs } = state.conflicts.find((it) => it.paragraph_id === paragraphId);
+  const { theirs, removed } = state.conflicts.find((it) => it.paragraph_id === paragraphId);
   const mine = held.get(paragraphId);
   held.delete(paragraphId);
   store.setConflicts(state.conflicts.filter((it) => it.paragraph_id !== paragraphId));
@@ -273,7 +273,7 @@ export async function resolve(paragraphId, keepMine) {
     keepOnDisk(edit);
     schedule(0);
   } else {
-    accept(paragraphId, theirs);
+    accept(paragraphId, theirs, removed);
   }
   // Not “saved” before the text given up has left this disk, or a reload would bring it back.
   await disk.flushed();

@@ -18,7 +18,7 @@ export const state = {
   drafts: [],
   save: { state: "saved", reason: "" },
   placing: new Set(), // paragraphs being measured for the canvas
-  conflicts: [], // {paragraph_id, yours, theirs}
+  conflicts: [], // {paragraph_id, theirs, removed}: the other version, and whether its paragraph was removed
   steps: { undo: null, redo: null }, // what can be taken back, what can be done again: {id, kind, paragraph_id}
   prompts: [], // the writer's kept prompts: {id, name, text, pinned}
   sources: [], // {id, title, chars, created_at}

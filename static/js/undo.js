@@ -73,8 +73,9 @@ export function turn(verb) {
 }
 
 async function go(verb) {
+  const unsent = state.save.state !== "saved";
   await outbox.settled();
-  if (behind) await askNow();
+  if (unsent || behind) await askNow();
   const step = state.steps[verb];
   if (!step) {
     announce(`There is nothing to ${verb}.`);
@@ -166,7 +167,8 @@ export function start() {
   }
   draw();
   store.on("steps versions draft labels", draw);
-  store.on("versions draft title sources goals generations", (topics) => { if (!topics.has("steps")) askSoon(); });
+  store.on("versions draft sources goals generations", (topics) => { if (!topics.has("steps")) askSoon(); });
+  store.on("save", () => { if (state.draft && state.save.state === "saved") askSoon(); });
   addEventListener("keydown", keydown);
   byId("paragraphs").addEventListener("beforeinput", beforeInput);
   byId("paragraphs").addEventListener("compositionstart", () => { composing ??= Promise.withResolvers(); });

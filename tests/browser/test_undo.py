@@ -13,10 +13,6 @@ from tests.browser.desk import labels_wake_up, node, paragraph, place_all, press
 Editor = Callable[..., Page]
 
 
-def undo_button(page: Page) -> str:
-    return page.locator("#undo").get_attribute("aria-label") or ""
-
-
 def next_undo(page: Page, words: str) -> None:
     expect(page.locator("#undo")).to_have_attribute("aria-label", re.compile(words))
 
@@ -85,7 +81,7 @@ def test_everything_is_undone_to_the_start_and_redone_to_the_end(
     expect(page.locator(".handles .node")).to_have_count(0)
     assert seen(page) == start
     redone = turn(page, "Control+Shift+z", "#redo")
-    assert [words.replace("Undo", "Redo") for words in undone[::-1]] == redone or len(redone) == len(undone)
+    assert len(redone) == len(undone)
     expect(page.locator(".handles .node")).to_have_count(end[1])
     assert seen(page) == end
     page.reload()
@@ -100,7 +96,7 @@ def test_the_caret_follows_and_other_fields_keep_their_own_undo(scripted: Server
     before = first.input_value()
     first.click()
     page.keyboard.press("Control+Home")
-    page.keyboard.type("At the start. ")
+    page.keyboard.insert_text("At the start. ")
     page.keyboard.press("Control+z")  # not saved yet: it is first, and then taken back
     expect(first).to_have_value(before)
     expect(first).to_be_focused()
