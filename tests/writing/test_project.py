@@ -118,7 +118,10 @@ def desk(client: TestClient, db: Database) -> Desk:
         goal = Goal(draft_id=made.id, audience="Farmers", active=True, **area)
         # Of one moment, so that only their order of ids tells them apart.
         moment = datetime(2026, 3, 1, 12, 0, 0, 5, UTC)
-        session.add_all([goal, Goal(draft_id=made.id, audience="Judges", active=False, removed=True, **area)])
+        judges = Goal(draft_id=made.id, audience="Judges", active=False, removed=True, **area)
+        later = datetime(2100, 1, 1, tzinfo=UTC)
+        teachers = Goal(draft_id=made.id, audience="Teachers", active=False, created_at=later, **area)
+        session.add_all([goal, judges, teachers])
         session.add_all(
             Source(draft_id=made.id, title=f"S{i}", text="A source.\n" * i, removed=i == 1, created_at=moment)
             for i in range(4)
