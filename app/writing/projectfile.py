@@ -7,7 +7,8 @@
     generations.jsonl, sources.jsonl, goals.jsonl, cards.jsonl    oldest first; ids are lines
 
 JSON is canonical: UTF-8, keys sorted, no spaces, times in UTC to the microsecond. Left out on purpose: the log of the
-session and the steps of undo, which begin anew in an imported draft, and whatever names a person.
+session and the steps of undo, which begin anew in an imported draft; sources and goals that were taken off; and
+whatever names a person.
 
 What comes from outside is trusted in nothing: sizes are counted as they are unpacked, every value has its type and
 bound here, and every reference is followed before anything is stored.
@@ -175,7 +176,6 @@ class GenerationPart(_Part):
 class SourcePart(_Part):
     title: str
     text: str
-    removed: bool
     created_at: Moment
 
 
@@ -186,12 +186,11 @@ class GoalPart(_Part):
     exposition_low: Points
     exposition_high: Points
     active: bool
-    removed: bool
     created_at: Moment
 
 
 class CardPart(_Part):
-    """In `action`, what was an id of this draft's is {"$ref": "version/3"}."""
+    """What was an id of this draft's is {"$ref": "version/3"} in `action`, and version/3 within `topic`."""
 
     topic: Annotated[str, StringConstraints(max_length=120)]
     observation: str
@@ -432,7 +431,8 @@ def _check(project: Project) -> None:
     for i, paragraph in enumerate(paragraphs, start=1):
         if paragraph.head > len(versions) or versions[paragraph.head - 1].paragraph != i:
             raise wrong(f"the text of paragraph {i} is not one of its own versions")
-        if paragraph.removed != (versions[paragraph.head - 1].text == ""):
+        head = versions[paragraph.head - 1]
+        if paragraph.removed != (head.text == "" or head.archived):
             raise wrong(f"paragraph {i} is marked as removed but has text, or the other way round")
     _check_generations(project)
     if sum(goal.active for goal in project.goals) > 1:

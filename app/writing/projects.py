@@ -33,6 +33,8 @@ Ids = dict[str, list[str]]
 """Ids by kind; what stands at place i is number i + 1 in the file."""
 
 _ANY_ID = re.compile(UUID_PATTERN, re.IGNORECASE)
+_ID_WITHIN = re.compile(UUID_PATTERN.strip("^$"))
+_REF_WITHIN = re.compile(r"\b[a-z]+/[1-9][0-9]*\b")
 _SAME_IN_VERSION = (
     *("number", "operation", "label", "strategy", "prompt", "prompt_hash", "sampling", "model_id", "tuned_id", "seed"),
     *("text", "human_placement", "status", "archived", "flags", "created_at"),
@@ -41,7 +43,7 @@ _SAME_IN_GENERATION = (
     *("mix", "label", "strategy", "prompt", "seed", "n", "status", "problem", "partial", "moved"),
     *("created_at", "claimed_at", "started_at", "ended_at"),
 )
-_SAME_IN_CARD = (*("topic", "observation", "question", "model_id", "tuned_id", "status", "created_at", "changed_at"),)
+_SAME_IN_CARD = (*("observation", "question", "model_id", "tuned_id", "status", "created_at", "changed_at"),)
 
 
 # ── out ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -52,13 +54,14 @@ def read(session: Session, writer_id: str, draft_id: str) -> tuple[Draft, pf.Pro
     draft = store.draft(session, writer_id, draft_id)
     paragraphs, versions = store.paragraphs(session, draft_id), store.versions(session, draft_id)
     generations = store.generations(session, draft_id)
+    sources, goals = store.sources(session, draft_id), store.goals(session, draft_id)
     ids: Ids = {
         "draft": [draft_id],
         "paragraph": [x.id for x in paragraphs],
         "version": [x.id for x in versions],
         "generation": [x.id for x in generations],
-        "source": [x.id for x in store.everything(session, Source, draft_id)],
-        "goal": [x.id for x in store.everything(session, Goal, draft_id)],
+        "source": [x.id for x in sources],
+        "goal": [x.id for x in goals],
     }
     numbers = {one: i for kind in ids.values() for i, one in enumerate(kind, start=1)}
     parents = store.parents(session, Version.draft_id == draft_id)
@@ -71,11 +74,9 @@ def read(session: Session, writer_id: str, draft_id: str) -> tuple[Draft, pf.Pro
         ],
         versions=[_version_part(x, [numbers[i] for i in parents.get(x.id, ())], was, numbers) for x in versions],
         generations=[_generation_part(x, numbers) for x in generations],
-        sources=[
-            pf.SourcePart.model_validate(_of(x, pf.SourcePart)) for x in store.everything(session, Source, draft_id)
-        ],
-        goals=[pf.GoalPart.model_validate(_of(x, pf.GoalPart)) for x in store.everything(session, Goal, draft_id)],
-        cards=[_card_part(x, ids, numbers) for x in store.everything(session, MuseCard, draft_id)],
+        sources=[pf.SourcePart.model_validate(_of(x, pf.SourcePart)) for x in sources],
+        goals=[pf.GoalPart.model_validate(_of(x, pf.GoalPart)) for x in goals],
+        cards=[_card_part(x, ids, numbers) for x in store.muse_cards(session, draft_id)],
     )
 
 
@@ -125,7 +126,8 @@ def _card_part(x: MuseCard, ids: Ids, numbers: dict[str, int]) -> pf.CardPart:
     except KeyError:  # it speaks of something that stays behind, so there is nothing to apply
         action = None
     cites = [numbers[i] for i in x.cites if i in numbers]
-    return pf.CardPart(cites=cites, action=action, **{name: getattr(x, name) for name in _SAME_IN_CARD})
+    topic = _ID_WITHIN.sub(lambda found: names.get(found[0], found[0]), x.topic)
+    return pf.CardPart(topic=topic, cites=cites, action=action, **{name: getattr(x, name) for name in _SAME_IN_CARD})
 
 
 def _walk(value: Any, text: Callable[[str], Any]) -> Any:
@@ -254,8 +256,6 @@ def _keep_sources(session: Session, draft: Draft, project: pf.Project, ids: Ids)
         sha256 = hashlib.sha256(part.text.encode()).hexdigest()
         added = events.SourceAdded(source_id=one, title=part.title, chars=len(part.text), text_sha256=sha256)
         note(session, draft.writer_id, draft.id, added)
-        if part.removed:
-            note(session, draft.writer_id, draft.id, events.SourceRemoved(source_id=one))
 
 
 def _keep_goals(session: Session, draft: Draft, project: pf.Project, ids: Ids) -> None:
@@ -271,12 +271,14 @@ def _keep_goals(session: Session, draft: Draft, project: pf.Project, ids: Ids) -
 
 def _keep_cards(session: Session, draft: Draft, project: pf.Project, ids: Ids) -> None:
     cards = list(zip(ids["card"], project.cards, strict=True))
+    names = {f"{kind}/{i}": one for kind, ones in ids.items() for i, one in enumerate(ones, start=1)}
     for one, part in cards:
         session.add(
             MuseCard(
                 id=one,
                 draft_id=draft.id,
                 cites=[ids["version"][number - 1] for number in part.cites],
+                topic=_REF_WITHIN.sub(lambda found: names.get(found[0], found[0]), part.topic)[:120],
                 action=_found(part.action, ids),
                 **{name: getattr(part, name) for name in _SAME_IN_CARD},
             )

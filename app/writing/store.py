@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import TypeVar
 
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
@@ -265,13 +264,10 @@ def generations(session: Session, draft_id: str) -> Sequence[Generation]:
     return session.scalars(own.order_by(Generation.created_at, Generation.id)).all()
 
 
-Belonging = TypeVar("Belonging", Source, Goal, MuseCard)
-
-
-def everything(session: Session, kind: type[Belonging], draft_id: str) -> Sequence[Belonging]:
-    """All of the draft's, oldest first, those removed among them."""
-    own = select(kind).where(kind.draft_id == draft_id)
-    return session.scalars(own.order_by(kind.created_at, kind.id)).all()
+def muse_cards(session: Session, draft_id: str) -> Sequence[MuseCard]:
+    """All of the draft's, oldest first."""
+    own = select(MuseCard).where(MuseCard.draft_id == draft_id)
+    return session.scalars(own.order_by(MuseCard.created_at, MuseCard.id)).all()
 
 
 def cards(session: Session, draft_id: str) -> Sequence[MuseCard]:

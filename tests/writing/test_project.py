@@ -118,13 +118,16 @@ def desk(client: TestClient, db: Database) -> Desk:
         goal = Goal(draft_id=made.id, audience="Farmers", active=True, **area)
         # Of one moment, so that only their order of ids tells them apart.
         moment = datetime(2026, 3, 1, 12, 0, 0, 5, UTC)
-        session.add_all([goal, Goal(draft_id=made.id, audience="Judges", active=False, removed=True, **area)])
+        judges = Goal(draft_id=made.id, audience="Judges", active=False, removed=True, **area)
+        later = datetime(2100, 1, 1, tzinfo=UTC)
+        teachers = Goal(draft_id=made.id, audience="Teachers", active=False, created_at=later, **area)
+        session.add_all([goal, judges, teachers])
         session.add_all(
             Source(draft_id=made.id, title=f"S{i}", text="A source.\n" * i, removed=i == 1, created_at=moment)
             for i in range(4)
         )
         session.flush()
-        card = {"topic": "pace", "observation": "You went back and forth.", "question": "Is that meant?"}
+        card = {"topic": f"path:{first['id']}", "observation": "You went back and forth.", "question": "Is that meant?"}
         session.add(
             MuseCard(
                 draft_id=made.id, cites=[landed[0], combined.id], status="never", model_id="m", **card,
@@ -194,6 +197,7 @@ def test_what_is_brought_in_is_what_was_there(client: TestClient, desk: Desk, el
         assert cards[0].action["on"][0] in known
         assert cards[0].action["on"][1] == after["goals"][0]["id"]
         assert cards[0].action["draft"] == after["id"]
+        assert cards[0].topic == f"path:{after['paragraphs'][1]['id']}"
         assert cards[1].action is None, "what it would apply stayed behind"
 
 
@@ -246,8 +250,8 @@ def test_every_column_is_in_the_file_or_left_out_on_purpose() -> None:
             projectfile.GenerationPart,
             {"id", "draft_id", "paragraph_id", "parent_version_id", "other_version_id"},
         ),
-        models.Source: (projectfile.SourcePart, {"id", "draft_id"}),
-        models.Goal: (projectfile.GoalPart, {"id", "draft_id"}),
+        models.Source: (projectfile.SourcePart, {"id", "draft_id", "removed"}),
+        models.Goal: (projectfile.GoalPart, {"id", "draft_id", "removed"}),
         models.MuseCard: (projectfile.CardPart, {"id", "draft_id"}),
     }
     for table, (part, renamed) in parts.items():
