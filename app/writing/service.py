@@ -21,11 +21,10 @@ from app.text import paragraphs as text_paragraphs
 from app.text.claims import Encode
 from app.web import security
 from app.web.errors import Problem, not_found
-from app.writing import events, ledger, store
+from app.writing import events, ledger, sources, store
 from app.writing import views as v
 from app.writing.events import note
 from app.writing.models import Draft, LoggedEvent, Paragraph, Version, Writer
-from app.writing.sources import pack_of
 
 SAMPLE = Path(__file__).with_name("sample.md")
 UNTITLED = "Untitled draft"
@@ -93,7 +92,7 @@ def draft_view(session: Session, draft: Draft) -> v.DraftView:
         paragraphs=[v.ParagraphView.of(p) for p in store.paragraphs(session, draft.id)],
         versions=version_views(session, draft.id, store.versions(session, draft.id)),
         generations=[v.GenerationView.of(g) for g in store.unfinished_or_failed(session, draft.id)],
-        sources=[v.SourceView.of(s) for s in store.sources(session, draft.id)],
+        sources=sources.listed(session, draft.id),
         goals=[v.GoalView.of(g) for g in store.goals(session, draft.id)],
         steps=steps_view(session, draft.id),
     )
@@ -435,7 +434,9 @@ def detail(session: Session, writer_id: str, version_id: str, encode: Encode | N
     view = version_views(session, version.draft_id, [version])[0]
     parents = [session.get_one(Version, parent) for parent in view.parents]
     texts = [parent.text for parent in parents]
-    new = ledger.new_claims(texts, version.text, pack_of(session, version.draft_id) if parents else None, encode)
+    new = ledger.new_claims(
+        texts, version.text, sources.pack_of(session, version.draft_id) if parents else None, encode
+    )
     return v.Detail(
         version=view,
         prompt=version.prompt,
