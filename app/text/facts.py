@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from app.text import citations, hedges, names, quantities
@@ -82,15 +82,18 @@ def _most_often(lists: Sequence[Sequence[str]]) -> list[str]:
 
 def each(found: Facts) -> list[tuple[str, str]]:
     """Kind (quantity, name, citation, hedge) and text of each fact; a number with a unit is one quantity."""
-    bound = Counter(re.sub(r"^[$€£¥]|(?: [^\d ]+)+$", "", unit) for unit in found.units)
-    quantities_ = [("quantity", unit) for unit in found.units]
-    for number in found.numbers:
-        if bound[number] > 0:
-            bound[number] -= 1
+    quantity = list(found.units)
+    alone = []
+    free = list(found.units)
+    for number in sorted(found.numbers, key=len, reverse=True):
+        bound = next((unit for unit in free if unit.startswith(f"{number} ") or unit.lstrip("$€£¥") == number), None)
+        if bound is None:
+            alone.append(number)
         else:
-            quantities_.append(("quantity", number))
-    rest = (("name", found.names), ("citation", found.citations), ("hedge", found.hedges))
-    return quantities_ + [(kind, text) for kind, texts in rest for text in texts]
+            free.remove(bound)
+    quantity += [number for number in dict.fromkeys(found.numbers) for _ in range(alone.count(number))]
+    columns = (("quantity", quantity), ("name", found.names), ("citation", found.citations), ("hedge", found.hedges))
+    return [(kind, text) for kind, texts in columns for text in texts]
 
 
 def _find(text: str) -> tuple[list[_Pair], list[_Pair], list[_Pair], list[_Pair], list[_Pair]]:
@@ -125,19 +128,27 @@ def _mask(text: str, places: Iterable[tuple[int, int]]) -> str:
 
 
 def _counted(old: list[_Pair], new: list[_Pair]) -> tuple[list[str], list[str], list[str]]:
-    there = Counter(key for _, key in new)
-    kept: list[str] = []
-    lost: list[str] = []
-    for written, key in old:
-        (kept if there[key] > 0 else lost).append(written)
-        there[key] -= 1
-    had = Counter(key for _, key in old)
-    added: list[str] = []
-    for written, key in new:
-        if had[key] <= 0:
-            added.append(written)
-        had[key] -= 1
-    return kept, lost, added
+    """What is written the same is matched first: of "may" and "could", the one that is left out is told as lost."""
+    gone, come = _unmatched(old, new, lambda pair: pair), _unmatched(new, old, lambda pair: pair)
+    lost = _unmatched([old[i] for i in gone], [new[i] for i in come], lambda pair: pair[1])
+    added = _unmatched([new[i] for i in come], [old[i] for i in gone], lambda pair: pair[1])
+    missing = {gone[i] for i in lost}
+    return (
+        [written for i, (written, _) in enumerate(old) if i not in missing],
+        [old[gone[i]][0] for i in lost],
+        [new[come[i]][0] for i in added],
+    )
+
+
+def _unmatched(ours: list[_Pair], theirs: list[_Pair], key: Callable[[_Pair], object]) -> list[int]:
+    """Places in `ours` of those that are there more often than in `theirs`."""
+    there = Counter(map(key, theirs))
+    left = []
+    for i, pair in enumerate(ours):
+        if there[key(pair)] <= 0:
+            left.append(i)
+        there[key(pair)] -= 1
+    return left
 
 
 def _present(old: list[_Pair], new: list[_Pair]) -> tuple[list[str], list[str], list[str]]:

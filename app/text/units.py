@@ -17,7 +17,7 @@ mm: mm | millimetre millimeter
 µm: µm μm um | micrometre micrometer micron
 nm: nm | nanometre nanometer
 pm: pm | picometre picometer
-Å: Å Å | ångström angstrom ångstrom
+Å: Å | ångström angstrom ångstrom
 mile: mi | mile
 ft: ft | foot feet
 inch: | inch inche
@@ -35,7 +35,7 @@ mg: mg | milligram
 µg: µg μg ug | microgram
 ng: ng | nanogram
 pg: pg | picogram
-t: | tonne
+t: t | tonne
 ton: | ton
 lb: lb lbs | pound
 oz: oz | ounce

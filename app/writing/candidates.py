@@ -133,6 +133,8 @@ def prefills(strategy: Strategy, seed: int) -> list[str]:
     return order
 
 
+TOLD = 0.6
+"""Share of a clause's words that the source has to have where it is named as the source."""
 _LEAK = re.compile(r"<\||\|>|```|\b(?:as an ai|language model|(?:this|the) (?:sentence|text))\b", re.I)
 _MARKUP = re.compile(r"<(?:/?[a-z][a-z0-9-]*(?:\s[^<>]*|/)?|!--.*?--|!doctype[^<>]*)>", re.I | re.S)
 _SPANS = re.compile(
@@ -259,9 +261,10 @@ def _quotes(answer: str, source: str) -> bool:
 
 
 def _unsourced(answer: str, asked: Ask) -> bool:
-    """What is said to come from the source does."""
+    """What is said to come from the source has to, every clause of it; more strictly than a claim of the writer's."""
     said = answer.removeprefix(asked.prompt.prefill).strip()
-    return bool(claims.unsupported(said[:1].upper() + said[1:], asked.notes))
+    told = claims.support(said, claims.Ground(asked.notes))
+    return min(told.words, told.clause) < TOLD or bool(claims.unsupported(said[:1].upper() + said[1:], asked.notes))
 
 
 def _invents(answer: str, source: str) -> bool:

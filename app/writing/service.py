@@ -21,11 +21,10 @@ from app.text import paragraphs as text_paragraphs
 from app.text.claims import Encode
 from app.web import security
 from app.web.errors import Problem, not_found
-from app.writing import events, ledger, store, undo
+from app.writing import events, ledger, sources, store, undo
 from app.writing import views as v
 from app.writing.events import note
 from app.writing.models import Draft, LoggedEvent, Paragraph, Version, Writer
-from app.writing.sources import pack_of
 
 SAMPLE = Path(__file__).with_name("sample.md")
 UNTITLED = "Untitled draft"
@@ -97,7 +96,7 @@ def draft_view(session: Session, draft: Draft) -> v.DraftView:
         paragraphs=[v.ParagraphView.of(p) for p in store.paragraphs(session, draft.id)],
         versions=version_views(session, draft.id, store.versions(session, draft.id)),
         generations=[v.GenerationView.of(g) for g in store.unfinished_or_failed(session, draft.id)],
-        sources=[v.SourceView.of(s) for s in store.sources(session, draft.id)],
+        sources=sources.listed(session, draft.id),
         goals=[v.GoalView.of(g) for g in store.goals(session, draft.id)],
         steps=steps_view(session, draft.id),
     )
@@ -452,7 +451,8 @@ def detail(session: Session, writer_id: str, version_id: str, encode: Encode | N
     texts = [parent.text for parent in parents]
     change = facts.compare_all(texts or [version.text], version.text)
     pieces = merge.origins(version.text, *texts) if len(parents) == 2 else []
-    new = ledger.new_claims(texts, version.text, pack_of(session, version.draft_id) if parents else None, encode)
+    pack = sources.pack_of(session, version.draft_id) if parents else None
+    new = ledger.new_claims(texts, version.text, pack, encode)
     return v.Detail(
         version=view,
         prompt=version.prompt,

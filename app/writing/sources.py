@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.text import claims
@@ -130,6 +130,14 @@ def add(session: Session, writer_id: str, draft_id: str, wanted: v.NewSource) ->
     note(session, writer_id, draft.id, event)
     undo.keep(session, draft, "add-source")
     return v.SourceView.of(source)
+
+
+def listed(session: Session, draft_id: str) -> list[v.SourceView]:
+    """Oldest first, and without fetching megabytes of text for their length."""
+    columns = select(Source.id, Source.title, func.length(Source.text), Source.created_at)
+    own = columns.where(Source.draft_id == draft_id, Source.removed.is_(False))
+    rows = session.execute(own.order_by(Source.created_at, Source.id))
+    return [v.SourceView(id=i, title=title, chars=chars, created_at=made) for i, title, chars, made in rows]
 
 
 def read(session: Session, writer_id: str, draft_id: str, source_id: str) -> v.SourceText:

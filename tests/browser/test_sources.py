@@ -16,8 +16,8 @@ def test_a_source_is_attached_read_and_removed(
     scripted: Server, editor: Callable[..., Page], complaints: Complaints, tmp_path: Path
 ) -> None:
     page = editor(scripted)
-    labels_wake_up(page)
     place_all(page)
+    labels_wake_up(page)
     press_and_wait(page, "Strengthen Credibility")
     expect(page.locator("#candidates .message")).to_contain_text("No source is attached")
     page.locator("#candidates").get_by_role("button", name="Attach a source").click()
@@ -53,8 +53,8 @@ def test_a_new_claim_is_marked_in_the_text_in_a_list_and_on_the_node(
     scripted: Server, editor: Callable[..., Page], complaints: Complaints
 ) -> None:
     page = editor(scripted)
-    labels_wake_up(page)
     place_all(page)
+    labels_wake_up(page)
     press_and_wait(page, "Enhance Understanding")
     results(page).filter(has_text="a new claim").first.click()
     opened = page.locator("#opened")
@@ -73,8 +73,8 @@ def test_a_prompt_is_kept_reused_and_pinned_as_a_label(
     scripted: Server, editor: Callable[..., Page], complaints: Complaints
 ) -> None:
     page = editor(scripted)
-    labels_wake_up(page)
     place_all(page)
+    labels_wake_up(page)
     saved(page)
     paragraph(page, 1).click()
     own = page.get_by_role("textbox", name="Your own prompt")
@@ -92,6 +92,7 @@ def test_a_prompt_is_kept_reused_and_pinned_as_a_label(
     own.fill("")
 
     page.reload()
+    paragraph(page, 1).click()
     labels_wake_up(page)
     page.locator("[data-prompt]").click()
     expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0, timeout=60_000)

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.text import facts
@@ -63,6 +63,7 @@ def test_numbers(text, numbers):
         ("12 km² of 12 square kilometres", ["12 km²", "12 square kilometres"]),
         ("3 mg/L, 4 m s⁻¹", ["3 mg/L", "4 m s⁻¹"]),
         ("4.5 billion years", ["4.5 billion years"]),
+        ("a load of 3.5 t, 160 Wh, 1.6 Å", ["3.5 t", "160 Wh", "1.6 Å"]),
         # Not units.
         ("5 in 10", []),
         ("300 mice in 2019", []),
@@ -83,6 +84,7 @@ def test_units_come_with_their_number(text, units):
         ("It was the University of California, in Berkeley.", ["University of California", "Berkeley"]),
         ("Then Maria da Silva and John O’Neill wrote.", ["Maria da Silva", "John O’Neill"]),
         ("Rosalind Franklin took the picture.", ["Rosalind Franklin"]),
+        ("Stanley Whittingham built it. John O’Keefe did not.", ["Stanley Whittingham", "John O’Keefe"]),
         ("We asked Einstein. Einstein’s answer was short.", ["Einstein"]),
         ("DNA makes mRNA, and p53 guards it.", ["DNA", "mRNA", "p53"]),
         ("COVID-19 is caused by SARS-CoV-2.", ["COVID-19", "SARS-CoV-2"]),
@@ -184,6 +186,8 @@ def test_hedges(text, hedges):
         ("see doi:10.1038/S41586", "https://doi.org/10.1038/s41586"),
         ("It is so [3–5].", "It is so [3, 4, 5]."),
         ("It suggests so.", "It suggested so."),
+        ("It may grow.", "It might grow."),
+        ("about 5 mice", "roughly 5 mice"),
     ],
 )
 def test_a_fact_is_kept_however_it_is_written(parent, child):
@@ -202,6 +206,8 @@ def test_a_fact_is_kept_however_it_is_written(parent, child):
         ("5 mice, 5 rats", "5 mice", facts.Facts(numbers=("5",)), facts.Facts()),
         ("in Rome", "in Paris", facts.Facts(names=("Rome",)), facts.Facts(names=("Paris",))),
         ("It may grow.", "It grows.", facts.Facts(hedges=("may",)), facts.Facts()),
+        ("It could grow. It may fall.", "It will grow. It may fall.", facts.Facts(hedges=("could",)), facts.Facts()),
+        ("It may grow.", "It probably grows.", facts.Facts(hedges=("may",)), facts.Facts(hedges=("probably",))),
         ("So it is [3].", "So it is.", facts.Facts(citations=("[3]",)), facts.Facts()),
         (
             "So it is (Lee, 2019).",
@@ -225,6 +231,12 @@ def test_what_is_lost_and_what_is_new_is_told(parent, child, lost, added):
     assert change.added == added
 
 
+def test_a_number_with_its_unit_is_one_quantity():
+    found = facts.find("375 million years ago, 5 km, $5 and 5 of 5.")
+    told = ["375 million years", "5 km", "$5", "5", "5"]
+    assert facts.each(found) == [("quantity", text) for text in told]
+
+
 PROSE = st.lists(
     st.sampled_from(
         [
@@ -242,6 +254,7 @@ PROSE = st.lists(
 )
 
 
+@settings(deadline=None)  # speed has a test of its own
 @given(PROSE, st.integers(0, 6), st.sampled_from(["It is like a shoelace.", "What happens then?", "That is it."]))
 def test_inserting_a_plain_sentence_loses_and_adds_nothing(parent, place, sentence):
     child = [*parent[:place], sentence, *parent[place:]]
@@ -250,6 +263,7 @@ def test_inserting_a_plain_sentence_loses_and_adds_nothing(parent, place, senten
     assert change.added == facts.Facts()
 
 
+@settings(deadline=None)  # speed has a test of its own
 @given(st.text(max_size=300) | PROSE.map(" ".join))
 def test_every_text_keeps_its_own_facts(text):
     change = facts.compare(text, text)
@@ -312,6 +326,7 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)  # speed has a test of its own
 @given(st.lists(PIECES, max_size=30).map("".join) | st.text())
 def test_no_text_is_too_strange(text):
     found = facts.find(text)

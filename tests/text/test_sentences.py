@@ -19,6 +19,7 @@ def texts(text):
         ("no punctuation at all", ["no punctuation at all"]),
         ("One. Two! Three?", ["One.", "Two!", "Three?"]),
         ("E. coli grows at 3.5 °C. It does.", ["E. coli grows at 3.5 °C.", "It does."]),
+        ("It is older than the Sun. Nobody knows why.", ["It is older than the Sun.", "Nobody knows why."]),
         ("Dr. Curie said so. So it was.", ["Dr. Curie said so.", "So it was."]),
         ("See Fig. 3 and approx. 5 km. Then rest.", ["See Fig. 3 and approx. 5 km.", "Then rest."]),
         ("Smith et al. Found it hard. Really.", ["Smith et al. Found it hard.", "Really."]),
