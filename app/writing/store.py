@@ -124,10 +124,15 @@ def folded(session: Session, draft_id: str) -> set[str]:
     }
     heads = select(Paragraph.head_version_id).where(Paragraph.draft_id == draft_id)
     asked = select(Generation.parent_version_id).where(Generation.draft_id == draft_id)
+    other = select(Generation.other_version_id).where(Generation.draft_id == draft_id)
     typed = select(Version.id).where(
         Version.draft_id == draft_id, Version.operation == "manual", Version.status == "written"
     )
-    return (only_typed_on & set(session.scalars(typed))) - set(session.scalars(heads)) - set(session.scalars(asked))
+    return (
+        (only_typed_on & set(session.scalars(typed)))
+        - set(session.scalars(heads))
+        - set(session.scalars(asked.union(other)))
+    )
 
 
 def unfinished_or_failed(session: Session, draft_id: str) -> list[Generation]:

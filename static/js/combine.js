@@ -65,6 +65,10 @@ function preview(a, b) {
   if (shown.problem) return el("p", { class: "message bad", role: "alert" }, shown.problem.sentence);
   const merge = current();
   if (!merge) return el("p", { class: "dim" }, "Reading both versions…");
+  if (shown.merges.every(unchanged)) {
+    return el("p", { class: "message" }, "No text lies between these two, sentence by sentence. ",
+      el("button", { class: "button", type: "button", data: { key: "to-compare" }, onclick: () => { dialog().close(); openCompare([shown.a, shown.b]); } }, "Compare them and pick changes"));
+  }
   const same = unchanged(merge);
   const move = moveWords(merge, a);
   return el("section", { class: "merged", "aria-label": "The sentences at this mix" },
