@@ -1,6 +1,7 @@
 // Two versions of one paragraph into one: the mix, what each place of the slider gives, and the two ways to do it.
 import { keepMade } from "./actions.js";
 import { get, post, Problem } from "./api.js";
+import { openCompare } from "./compare.js";
 import { announce, byId, el, icon, redraw } from "./dom.js";
 import { combine as ask, whyNotWrite } from "./generations.js";
 import { notice } from "./notices.js";
