@@ -143,8 +143,10 @@ def folded(session: Session, draft_id: str, paragraph_ids: Collection[str] | Non
     }
     heads = select(Paragraph.head_version_id).where(Paragraph.draft_id == draft_id)
     asked = select(Generation.parent_version_id).where(Generation.draft_id == draft_id)
-    typed = select(Version.id).where(own, Version.operation == "manual", Version.status == "written")
-    return (only_typed_on & set(session.scalars(typed))) - set(session.scalars(heads)) - set(session.scalars(asked))
+    other = select(Generation.other_version_id).where(Generation.draft_id == draft_id)
+    typed = select(parent.id).where(own, parent.operation == "manual", parent.status == "written")
+    kept = {*session.scalars(heads), *session.scalars(asked.union(other))}
+    return (only_typed_on & set(session.scalars(typed))) - kept
 
 
 def unfinished_or_failed(session: Session, draft_id: str) -> list[Generation]:

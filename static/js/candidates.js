@@ -2,6 +2,7 @@
 import { byId, el, icon, redraw } from "./dom.js";
 import { open } from "./actions.js";
 import { mergeNow } from "./combine.js";
+import { openCompare } from "./compare.js";
 import { dismiss, labelOf, retry, stop, titleOf } from "./generations.js";
 import { hoverIn, hoverOut } from "./nodes.js";
 import { showPane } from "./panes.js";
@@ -97,6 +98,13 @@ function done(generation) {
   ];
 }
 
+/** Two versions can be made into one without the model, too. */
+function withoutModel({ parent_version_id: a, other_version_id: b, mix, problem }) {
+  if (!b) return null;
+  if (problem?.code === "nothing-between") return el("button", { class: "button", type: "button", data: { key: "compare" }, onclick: () => openCompare([a, b]) }, "Compare");
+  return el("button", { class: "button", type: "button", data: { key: "merge" }, onclick: () => mergeNow(a, b, mix) }, "Sentence merge, without the model");
+}
+
 /** Cancelled or failed: what happened, what was kept, and the way on. */
 function ended(generation) {
   const problem = generation.problem || {};
@@ -111,7 +119,7 @@ function ended(generation) {
       el("p", {}, `${what}${problem.mend && !what.includes(problem.mend) ? ` ${problem.mend}` : ""}${kept}`),
       el("div", { class: "row" },
         el("button", { class: "button", type: "button", data: { key: "retry" }, onclick: () => retry(generation.id) }, "Try again"),
-        generation.other_version_id ? el("button", { class: "button", type: "button", data: { key: "merge" }, onclick: () => mergeNow(generation.parent_version_id, generation.other_version_id, generation.mix) }, "Sentence merge, without the model") : null,
+        withoutModel(generation),
         el("button", { class: "quiet", type: "button", onclick: () => dismiss(generation.id) }, "Dismiss"))),
     ...ids.map((id) => result(store.versionOf(id))),
     ...partial.map(([, text]) => el("div", { class: "candidate live" },

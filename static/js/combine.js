@@ -1,6 +1,7 @@
 // Two versions of one paragraph into one: the mix, what each place of the slider gives, and the two ways to do it.
 import { keepMade } from "./actions.js";
 import { get, post, Problem } from "./api.js";
+import { openCompare } from "./compare.js";
 import { announce, byId, el, icon, redraw } from "./dom.js";
 import { combine as ask, whyNotWrite } from "./generations.js";
 import { notice } from "./notices.js";
@@ -65,6 +66,10 @@ function preview(a, b) {
   if (shown.problem) return el("p", { class: "message bad", role: "alert" }, shown.problem.sentence);
   const merge = current();
   if (!merge) return el("p", { class: "dim" }, "Reading both versions…");
+  if (shown.merges.every(unchanged)) {
+    return el("p", { class: "message" }, "No text lies between these two, sentence by sentence. ",
+      el("button", { class: "button", type: "button", data: { key: "to-compare" }, onclick: () => { dialog().close(); openCompare([shown.a, shown.b]); } }, "Compare them and pick changes"));
+  }
   const same = unchanged(merge);
   const move = moveWords(merge, a);
   return el("section", { class: "merged", "aria-label": "The sentences at this mix" },
