@@ -70,9 +70,10 @@ def test_stop_keeps_the_digest_and_frees_the_place(tmp_path: Path, editor: Edito
         labels_wake_up(page)
         goal = {"audience": "Students", "engagement": [90, 99], "exposition": [90, 99]}
         draft = page.url.rsplit("/", 1)[1]
-        page.request.post(f"{server.url}/api/drafts/{draft}/goals", data=goal, headers={"Origin": server.url})
+        made = page.request.post(f"{server.url}/api/drafts/{draft}/goals", data=goal, headers={"Origin": server.url})
+        assert made.ok, made.text()
         page.locator("#muse-button").click()
-        expect(page.locator("#muse .seen")).to_be_visible()
+        expect(page.locator("#muse .seen")).to_be_visible(timeout=20_000)
         page.locator("#muse").get_by_role("button", name="Stop").click()
         expect(page.locator("#muse")).to_contain_text("Stopped. What had arrived is kept.")
         expect(page.locator("#muse .digest li")).not_to_have_count(0)
