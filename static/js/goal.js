@@ -242,7 +242,7 @@ function earlier(goal) {
     ? () => attempt(() => post(`/api/drafts/${state.draft.id}/goals/clear`), "No goal is set now.")
     : () => attempt(() => post(`/api/goals/${goal.id}/activate`), `Goal set for ${goal.audience}.`);
   return el("li", {},
-    el("button", { class: "goal-choice", type: "button", "aria-pressed": goal.active, title: goal.active ? "Clear this goal" : "Make this the goal", onclick: act },
+    el("button", { class: "goal-choice", type: "button", "aria-pressed": String(goal.active), title: goal.active ? "Clear this goal" : "Make this the goal", onclick: act },
       el("span", { dir: "auto" }, goal.audience), el("span", { class: "dim" }, goal.active ? "the goal now" : "")),
     el("button", { class: "quiet only-icon", type: "button", "aria-label": `Remove the goal for ${goal.audience}`, title: "Remove", onclick: () => attempt(() => remove(`/api/goals/${goal.id}`), "Goal removed.") }, icon("bin")));
 }

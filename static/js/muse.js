@@ -47,11 +47,15 @@ function fail(words) {
 
 function take(name, data) {
   const handlers = {
-    digest: () => store.setMuse({ digest: data.items }),
+    digest: () => {
+      store.setMuse({ digest: data.items });
+      bringIntoView();
+    },
     queued: () => store.setMuse({ position: data.position }),
     thinking: () => store.setMuse({ about: data.text, position: null }),
     card: () => {
       store.setMuse({ cards: [...state.muse.cards, data.card], about: "" });
+      if (state.muse.cards.length === 1) bringIntoView();
       announce(`Muse asks: ${data.card.question}`);
     },
     done: () => {
@@ -85,10 +89,13 @@ export function toggle() {
   }
   think();
   // After the store has told: the section is not drawn before.
-  queueMicrotask(() => {
-    root().scrollIntoView({ block: "start" });
-    root().querySelector("h3")?.focus({ preventScroll: true });
-  });
+  queueMicrotask(() => root().querySelector("h3")?.focus({ preventScroll: true }));
+  bringIntoView();
+}
+
+/** There is room to scroll to only once something stands there; a writer who has gone elsewhere meanwhile stays there. */
+function bringIntoView() {
+  queueMicrotask(() => { if (root().contains(document.activeElement)) root().scrollIntoView({ block: "start" }); });
 }
 
 // ── Answering ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -189,7 +196,7 @@ function draw() {
     root().replaceChildren();
     return;
   }
-  const empty = muse.state !== "thinking" && muse.state !== "error" && !muse.digest.length;
+  const empty = muse.state === "done" && !muse.digest.length;
   redraw(root(),
     el("div", { class: "head-row" }, el("h3", { tabindex: "-1", data: { key: "muse" } }, "Muse"),
       muse.state === "thinking" ? null : el("button", { class: "quiet", type: "button", data: { key: "muse-again" }, onclick: think }, "Look again"),

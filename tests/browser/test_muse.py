@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Complaints, Server
+from tests.browser.conftest import Complaints, Server, running, scripted_server
 from tests.browser.desk import label, labels_wake_up, node, place_all, press_and_wait
 
 Editor = Callable[..., Page]
@@ -59,3 +61,22 @@ def test_apply_presses_the_label(scripted: Server, editor: Editor) -> None:
     assert '"label":"enhance-understanding"' in (asked.value.post_data or "")
     expect(card).to_have_count(0)
     expect(label(page, "Stop")).to_have_count(0, timeout=20_000)
+
+
+def test_stop_keeps_the_digest_and_frees_the_place(tmp_path: Path, editor: Editor) -> None:
+    with running(scripted_server(tmp_path / "slow", "--delay", "0.3")) as server:
+        page = editor(server)
+        place_all(page)
+        labels_wake_up(page)
+        goal = {"audience": "Students", "engagement": [90, 99], "exposition": [90, 99]}
+        draft = page.url.rsplit("/", 1)[1]
+        made = page.request.post(f"{server.url}/api/drafts/{draft}/goals", data=goal, headers={"Origin": server.url})
+        assert made.ok, made.text()
+        page.locator("#muse-button").click()
+        expect(page.locator("#muse .seen")).to_be_visible(timeout=20_000)
+        page.locator("#muse").get_by_role("button", name="Stop").click()
+        expect(page.locator("#muse")).to_contain_text("Stopped. What had arrived is kept.")
+        expect(page.locator("#muse .digest li")).not_to_have_count(0)
+        began = time.monotonic()
+        while page.request.get(f"{server.url}/api/model").json()["queue"]["running"]:
+            assert time.monotonic() - began < 2
