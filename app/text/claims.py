@@ -241,15 +241,18 @@ def _weight(word: str) -> float:
     return max(0.5, min(4.0, 6.5 - float(zipf_frequency(word, "en"))))
 
 
-def support(sentence: str, ground: Ground) -> Support:
-    """How far the ground bears `sentence` out; see Support."""
+def support(sentence: str, ground: Ground, shortest: int = 3) -> Support:
+    """How far the ground bears `sentence` out; see Support. A clause of less than `shortest` words of content is not
+    looked at alone."""
     if not ground.sentences:
         return Support(0.0, 0.0, None)
     wanted = content(sentence)
     best = sorted(ground.words, key=lambda there: -_share(wanted, there))[:3]
     union = set().union(*best)
     words = _share(wanted, union)
-    clause = min((_share(part, union) for part in map(content, _clauses(sentence)) if len(part) > 2), default=words)
+    clause = min(
+        (_share(part, union) for part in map(content, _clauses(sentence)) if len(part) >= shortest), default=words
+    )
     # Where words decide alone, nothing is encoded: that is most sentences, and most of the time it takes.
     undecided = TOGETHER - 1 <= words < CERTAIN and clause >= CLAUSE
     return Support(words, clause, _meaning(sentence, ground) if ground.encode and undecided else None)

@@ -263,7 +263,7 @@ def _quotes(answer: str, source: str) -> bool:
 def _unsourced(answer: str, asked: Ask) -> bool:
     """What is said to come from the source has to, every clause of it; more strictly than a claim of the writer's."""
     said = answer.removeprefix(asked.prompt.prefill).strip()
-    told = claims.support(said, claims.Ground(asked.notes))
+    told = claims.support(said, claims.Ground(asked.notes), shortest=1)
     return min(told.words, told.clause) < TOLD or bool(claims.unsupported(said[:1].upper() + said[1:], asked.notes))
 
 

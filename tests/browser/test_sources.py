@@ -21,7 +21,7 @@ def test_a_source_is_attached_read_and_removed(
     press_and_wait(page, "Strengthen Credibility")
     expect(page.locator("#candidates .message")).to_contain_text("No source is attached")
     page.locator("#candidates").get_by_role("button", name="Attach a source").click()
-    dialog = page.get_by_role("dialog", name="Sources")
+    dialog = page.locator("dialog#sources")
     expect(dialog).to_contain_text("No source yet")
     dialog.get_by_role("button", name="Attach", exact=True).click()
     expect(dialog.get_by_role("alert")).to_contain_text("Paste the text")

@@ -95,6 +95,6 @@ def test_places_and_reasons_are_told():
 @pytest.mark.parametrize("unit", ["is like ", "think of ", "a, ", "not known whether ", "Sun. ", "- ", "Aa b. "])
 def test_strange_text_takes_bounded_time(unit):
     text = (unit * 20_000)[:20_000]
-    began = time.perf_counter()
+    began = time.thread_time()
     claims.unsupported(f"{text} End.", [PARENT])
-    assert time.perf_counter() - began < 10
+    assert time.thread_time() - began < 10

@@ -124,10 +124,10 @@ def with_document_xml(xml):
     ],
 )
 def test_what_cannot_be_read_is_refused_with_a_sentence(name, data, says):
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(Unreadable) as refused:
         documents.read(name, data)
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2
     message = str(refused.value)
     assert says in message
     assert message[0].isupper()

@@ -79,7 +79,7 @@ def test_places_are_exact_and_only_white_space_lies_between(text):
 )
 def test_twenty_thousand_characters_take_well_under_two_seconds(unit):
     text = (unit * 20_000)[:20_000]
-    began = time.perf_counter()
+    began = time.thread_time()
     found = sentences.split(text)
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2
     assert "".join(text.split()) == "".join("".join(s.text for s in found).split())

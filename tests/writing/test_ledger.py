@@ -72,7 +72,7 @@ def test_a_source_supports_a_sentence(client: TestClient) -> None:
 
 def test_of_two_parents_both_give_facts_and_support() -> None:
     first, second = "Anna counted 12 mice.", "The mice lived 3 years in Rome."
-    change = ledger.fact_change([first, second], "The mice lived 3 years.")
+    change = facts.compare_all([first, second], "The mice lived 3 years.")
     assert change.lost.numbers == ("12",)
     assert change.lost.names == ("Rome",)
     assert change.added == facts.Facts()

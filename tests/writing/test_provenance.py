@@ -127,16 +127,16 @@ def test_an_hour_of_typing_is_told_in_a_moment() -> None:
     text = "The cell divides and its telomeres shorten a little each time. " * 12
     stages = [stage("0", text + MODEL, model=True)]
     stages += [stage(str(i), f"{text}{MODEL} I wrote {'x' * i}.", str(i - 1)) for i in range(1, 3000)]
-    begun = time.perf_counter()
+    begun = time.thread_time()
     assert told(stages, "2999")[-2:] == [("model", "0"), ("writer", "2999")]
-    assert time.perf_counter() - begun < 2
+    assert time.thread_time() - begun < 2
 
 
 def test_a_monstrous_sentence_does_not_take_for_ever() -> None:
     giant = " ".join(f"w{i % 977}" for i in range(40_000))
-    begun = time.perf_counter()
+    begun = time.thread_time()
     assert told([stage("1", giant, model=True), stage("2", f"{giant} end", "1")], "2") == [("edited", "1")]
-    assert time.perf_counter() - begun < 5
+    assert time.thread_time() - begun < 5
     assert provenance.likeness(("a",), ("b",)) == 0
 
 

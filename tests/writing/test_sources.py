@@ -196,7 +196,7 @@ def test_other_strategies_never_see_the_source() -> None:
         ("According to the source, telomeres of 84 donors were measured with a gel.", "invented"),
         ("According to the source, telomeres were measured in Boston with a gel.", "invented"),
         ("According to the source, farmers sell most of their milk in spring.", "unsourced"),
-        ("According to the source, telomeres were measured with a gel, but the donors were sleepy.", "unsourced"),
+        ("According to the source, telomeres were measured with a gel, but the lamp was broken.", "unsourced"),
         ("According to the source, “telomeres of donors” were measured.", "quotes"),
     ],
 )
