@@ -24,7 +24,7 @@ run: $(VENV)/.runtime ## Serve the editor at http://127.0.0.1:8000
 	@exec $(VENV)/bin/spatialbalancing serve
 
 test: $(VENV)/.dev ## Run all tests (ARGS="tests/text -k diff" for some)
-	ROUNDS=$(ROUNDS) $(PY) -m pytest -m "not slow" $(ARGS)
+	ROUNDS=$(ROUNDS) $(PY) -m pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(VENV)/.dev ## Measure what the documentation states
 	$(PY) -m benchmarks $(ARGS)

@@ -39,7 +39,7 @@ def test_a_paragraph_does_not_wait_for_a_long_draft() -> None:
     for i in range(3):
         began = time.perf_counter()
         scorer.score([f"Telomere {i} shortens."])
-        assert time.perf_counter() - began < 0.5
+        assert time.perf_counter() - began < 2
         assert draft.is_alive(), "its turn came in between"
     draft.join()
     assert max(encoder.packs) == PACK

@@ -79,4 +79,4 @@ def test_stop_keeps_the_digest_and_frees_the_place(tmp_path: Path, editor: Edito
         expect(page.locator("#muse .digest li")).not_to_have_count(0)
         began = time.monotonic()
         while page.request.get(f"{server.url}/api/model").json()["queue"]["running"]:
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 5

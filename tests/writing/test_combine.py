@@ -128,7 +128,7 @@ def test_a_stalled_model_is_given_up_and_a_stopped_one_ends_at_once(settings: Se
             began = time.perf_counter()
             ok(client.post(f"/api/generations/{asked['id']}/stop"))
             assert running.result(5)[-1][0] == "cancelled"
-            assert time.perf_counter() - began < 1
+            assert time.perf_counter() - began < 3
         assert queue(two)["running"] == 0
 
 
