@@ -113,8 +113,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     models = ROOT / "data" / "models"
     models.mkdir(parents=True, exist_ok=True)
     (data / "models").symlink_to(models, target_is_directory=True)
-    console_script = str(Path(sys.executable).parent / "spatialbalancing")
-    server = Server(data, lambda _: [console_script, "serve"], ready_path="/readyz", seconds=300)
+    server = Server(data, lambda _: [sys.executable, "-m", "app", "serve"], ready_path="/readyz", seconds=300)
     server.start()
     yield server
     server.stop()
