@@ -64,7 +64,7 @@ def clear(session: Session, writer_id: str, draft_id: str) -> v.GoalList:
     """No goal is active any more; all are kept."""
     draft = store.hold(session, writer_id, draft_id)
     _rest(session, draft)
-    undo.keep(session, draft, "clear-goal")
+    undo.keep(session, draft, "goal")
     return goal_list(session, draft_id)
 
 
@@ -75,7 +75,7 @@ def remove(session: Session, writer_id: str, goal_id: str) -> v.GoalList:
         _rest(session, draft)
     goal.removed = True
     note(session, writer_id, draft.id, events.GoalRemoved(goal_id=goal.id))
-    undo.keep(session, draft, "remove-goal")
+    undo.keep(session, draft, "goal")
     return goal_list(session, draft.id)
 
 

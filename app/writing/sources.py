@@ -128,7 +128,7 @@ def add(session: Session, writer_id: str, draft_id: str, wanted: v.NewSource) ->
     digest = hashlib.sha256(text.encode()).hexdigest()
     event = events.SourceAdded(source_id=source.id, title=source.title, chars=len(text), text_sha256=digest)
     note(session, writer_id, draft.id, event)
-    undo.keep(session, draft, "add-source")
+    undo.keep(session, draft, "source")
     return v.SourceView.of(source)
 
 
@@ -152,7 +152,7 @@ def remove(session: Session, writer_id: str, draft_id: str, source_id: str) -> N
     if not source.removed:
         source.removed = True
         note(session, writer_id, draft.id, events.SourceRemoved(source_id=source.id))
-    undo.keep(session, draft, "remove-source")
+    undo.keep(session, draft, "source")
 
 
 def _own(session: Session, writer_id: str, draft_id: str, source_id: str, *, removed: bool = False) -> Source:
