@@ -1,7 +1,7 @@
 // Muse: what happened so far, and one to three cards about it. Only when asked.
 import { open } from "./actions.js";
 import { post, Problem } from "./api.js";
-import * as compare from "./compare.js";
+import { openCompare } from "./compare.js";
 import { announce, byId, el, icon, redraw } from "./dom.js";
 import { labelOf, press, whyNot } from "./generations.js";
 import { notice } from "./notices.js";
@@ -122,8 +122,7 @@ function act(action) {
     if (why) notice(why);
     else press(action.label);
   } else if (action?.kind === "compare") {
-    if (compare.openCompare) compare.openCompare(action.versions);
-    else open(action.versions.at(-1));
+    openCompare(action.versions);
   } else if (action) {
     open(action.version_id);
   }
