@@ -173,8 +173,8 @@ export function companions(version) {
   return found;
 }
 
-/** “Compare with…” in the panel of an opened version. */
-export function compareWith(version) {
+/** “Compare with…” in the panel of an opened version, and what else stands in its quiet row. */
+export function compareWith(version, more = null) {
   const others = companions(version);
   const picked = state.picked.includes(version.id);
   return el("div", { class: "compare-with" },
@@ -182,7 +182,7 @@ export function compareWith(version) {
       "aria-label": `Compare version ${version.number} with`, data: { key: "compare-with" },
       onchange: (event) => { const id = event.target.value; event.target.value = ""; if (id) openCompare([id, version.id]); },
     }, el("option", { value: "" }, "Compare with…"), [...others].map(([id, words]) => el("option", { value: id }, words))) : null,
-    el("button", { class: "quiet", type: "button", data: { key: "pick" }, "aria-pressed": String(picked), title: "Pick for comparing or combining (X)", onclick: () => pick(version.id) }, picked ? "Picked" : "Pick"));
+    el("button", { class: "quiet", type: "button", data: { key: "pick" }, "aria-pressed": String(picked), title: "Pick for comparing or combining (X)", onclick: () => pick(version.id) }, picked ? "Picked" : "Pick"), more);
 }
 
 export function start() {

@@ -105,6 +105,11 @@ function makeRoom() {
 }
 
 function nudge(event) {
+  if (event.key === "Enter") {
+    event.preventDefault();
+    keep();
+    return;
+  }
   const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key] ?? [0, 0];
   if (!dx && !dy) return;
   event.preventDefault();

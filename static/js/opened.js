@@ -112,12 +112,12 @@ function putAway(version) {
   if (store.isHead(version)) return null;
   return version.archived
     ? el("button", { class: "button", type: "button", data: { key: "archive" }, title: "Back from the archive (A)", onclick: () => unarchive(version.id) }, "Bring back")
-    : el("button", { class: "button", type: "button", data: { key: "archive" }, title: "Off the canvas, kept in the history (A)", onclick: () => archive(version.id) }, "Archive");
+    : el("button", { class: "quiet", type: "button", data: { key: "archive" }, title: "Off the canvas, kept in the history (A)", onclick: () => archive(version.id) }, "Archive");
 }
 
 function actions(version) {
   if (version.status === "discarded") {
-    return el("div", { class: "actions" }, el("button", { class: "button", type: "button", data: { key: "restore" }, onclick: () => restore(version.id) }, "Restore"), putAway(version));
+    return el("div", { class: "actions" }, el("button", { class: "button", type: "button", data: { key: "restore" }, onclick: () => restore(version.id) }, "Restore"));
   }
   const inDraft = store.isHead(version);
   const settled = version.status === "confirmed" && inDraft;
@@ -125,8 +125,7 @@ function actions(version) {
     settled || !version.text.trim() ? null : el("button", { class: inDraft ? "button" : "button confirm", type: "button", data: { key: "confirm" }, title: "Confirm (C)", onclick: () => confirm(version.id) },
       icon("check"), version.status === "confirmed" ? "Put back into the draft" : "Confirm"),
     version.archived ? null : el("button", { class: "button", type: "button", data: { key: "edit" }, title: "Edit by hand (E)", onclick: () => editByHand(version.id) }, "Edit by hand"),
-    inDraft || version.archived ? null : el("button", { class: "button", type: "button", data: { key: "discard" }, title: "Discard (D)", onclick: () => discard(version.id) }, "Discard"),
-    putAway(version));
+    inDraft || version.archived ? null : el("button", { class: "button", type: "button", data: { key: "discard" }, title: "Discard (D)", onclick: () => discard(version.id) }, "Discard"));
 }
 
 export async function editByHand(id) {
@@ -199,7 +198,7 @@ function draw() {
       !editing && parent && detail?.diff?.length ? el("button", { class: "quiet", type: "button", data: { key: "toggle" }, "aria-pressed": state.ui.changes, onclick: () => store.setUi({ changes: !state.ui.changes }) }, "Changes") : null),
     ...(editing ? hand(version) : [
       ...body(version, detail),
-      origins(version, detail), actions(version), compareWith(version), how(version, detail)]));
+      origins(version, detail), actions(version), compareWith(version, putAway(version)), how(version, detail)]));
   const box = root().querySelector(".opened-text");
   const change = box?.querySelector("ins, del");
   if (change && scrolled !== version.id) {
