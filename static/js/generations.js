@@ -169,6 +169,7 @@ function take(id, name, data) {
 
 function landed(id, { index, version }) {
   store.landVersion(id, index, version);
+  if (version.operation === "combine") store.select(version.id);
   announce(`Version ${version.number} landed: ${moveWords(version, store.parentOf(version)) || "not measured"}.`);
 }
 
