@@ -446,7 +446,7 @@ def edit_by_hand(session: Session, writer_id: str, version_id: str, text: str) -
 def detail(session: Session, writer_id: str, version_id: str, encode: Encode | None = None) -> v.Detail:
     """Without the encoder of meaning, support of its sentences is counted by words."""
     version = store.version(session, writer_id, version_id)
-    view = version_views(session, version.draft_id, [version])[0].model_copy(update={"text": version.text})
+    view = version_views(session, version.draft_id, [version])[0]
     parents = [session.get_one(Version, parent) for parent in view.parents]
     texts = [parent.text for parent in parents]
     change = facts.compare_all(texts or [version.text], version.text)

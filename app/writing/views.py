@@ -28,8 +28,7 @@ class PlacementView(BaseModel):
 
 
 class VersionView(BaseModel):
-    """`folded`: a stage of typing on the way to the next, not worth a node of its own. Its text is left out (""): a
-    draft's answer would grow with every second of typing. `/versions/{id}/detail` has it."""
+    """`folded`: a stage of typing on the way to the next, not worth a node of its own."""
 
     id: str
     number: int
@@ -64,13 +63,12 @@ class VersionView(BaseModel):
                 scorer_id=version.scorer_id,
             )
         same = (
-            *("id", "number", "paragraph_id", "operation", "label", "strategy", "status", "flags", "archived"),
+            *("id", "number", "paragraph_id", "operation", "label", "strategy", "status", "text", "flags", "archived"),
             *("model_id", "tuned_id", "seed", "generation_id", "created_at"),
         )
         return cls(
             **{name: getattr(version, name) for name in same},
             parents=parents,
-            text="" if folded else version.text,
             placement=placement,
             folded=folded,
         )

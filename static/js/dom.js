@@ -87,12 +87,15 @@ export function uuid() {
 }
 
 let clearing = 0;
-/** Say something to a screen reader, politely. */
+let said = { text: "", at: 0 };
+/** Say something to a screen reader, politely; what follows within a second is said after it, not instead of it. */
 export function announce(text) {
   const region = byId("live");
+  const now = performance.now();
+  said = { text: now - said.at < 1000 && said.text !== text ? `${said.text} ${text}` : text, at: now };
   region.textContent = "";
   clearTimeout(clearing);
-  clearing = setTimeout(() => { region.textContent = text; }, 50);
+  clearing = setTimeout(() => { region.textContent = said.text; }, 50);
 }
 
 export const isTyping = (target) =>

@@ -15,7 +15,7 @@ const LOST = {
   detail: "The connection to the server was lost while writing. What had arrived is kept here; try again.",
 };
 
-const WATCH_EVERY = 4000;
+const WATCH_EVERY = 2000;
 const MOST_HIDDEN = 100; // more than the server sends
 
 let lane = Promise.resolve(); // streams one after another

@@ -58,6 +58,7 @@ export const headOf = (paragraphId) => versionOf(paragraphOf(paragraphId)?.head)
 export const parentsOf = (version) => (version?.parents || []).map(versionOf).filter(Boolean);
 export const parentOf = (version) => versionOf(version?.parents?.[0]);
 export const isHead = (version) => paragraphOf(version.paragraph_id)?.head === version.id;
+export const isDirty = (paragraph) => (headOf(paragraph.id)?.text ?? "") !== paragraph.text;
 export const isEmptyDraft = () => state.order.every((id) => !paragraphOf(id).text.trim());
 
 /** Where to draw a version: its own place, or its nearest measured ancestor's until it has one. */
@@ -118,11 +119,7 @@ export function openDraft(draft) {
 }
 
 export function keepVersions(versions = []) {
-  for (const version of versions) {
-    // A stage of typing comes without its text: what this page has of it stays.
-    const text = version.folded ? versionOf(version.id)?.text ?? "" : version.text;
-    state.versions.set(version.id, { ...version, text });
-  }
+  for (const version of versions) state.versions.set(version.id, version);
   if (versions.length) changed("versions");
 }
 

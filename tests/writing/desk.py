@@ -52,6 +52,11 @@ class Desk:
         answer = self.save({"paragraph_id": paragraph["id"], "base": paragraph["head"], "text": text})
         return answer["versions"][0]
 
+    def move(self, paragraph: dict[str, Any], after: str | None) -> Any:
+        """The paragraph behind another, or first."""
+        text = self.version(paragraph["head"])["text"]
+        return self.save({"paragraph_id": paragraph["id"], "base": paragraph["head"], "text": text, "after": after})
+
     def ask(self, version_id: str, **more: Any) -> Any:
         body = {"version_id": version_id, "label": LABEL, **more}
         return ok(self.client.post("/api/generations", json=body), 201)

@@ -92,7 +92,8 @@ def desk(client: TestClient, db: Database) -> Desk:
     ok(client.post(f"/api/versions/{landed[2]}/edits", json={"text": "Edited by hand."}), 201)
     made.type(third, "")
     made.type(second, "Two cells divide again.")
-    made.save(order=[second["id"], first["id"]])
+    second, first = (next(p for p in made.paragraphs() if p["id"] == it["id"]) for it in (second, first))
+    made.move(second, None)
     made.ask(second["head"])  # waits for its turn, and ends in the file
     stopped = made.ask(landed[0])["id"]
     ok(client.post(f"/api/generations/{stopped}/stop"))

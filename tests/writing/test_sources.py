@@ -170,7 +170,7 @@ PARENT = Parent("Telomeres shorten when a cell divides.", (NOTES,))
 def verdict(answer: str, notes: tuple[str, ...] = (NOTES,)) -> str | None:
     prompt = Prompt((), "According to the source,")
     return candidates.degenerate(
-        answer, Ask(SOURCED, "insert-after", prompt, Sampling(0.7, 0.9, 48), notes), PARENT, "stop"
+        answer, Ask(SOURCED, "insert-after", prompt, Sampling(0.7, 0.9, 48), notes=notes), PARENT, "stop"
     )
 
 

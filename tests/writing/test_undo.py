@@ -64,7 +64,8 @@ def splitting(desk: Desk) -> None:
 
 
 def ordering(desk: Desk) -> None:
-    desk.save(order=[p["id"] for p in reversed(desk.paragraphs())])
+    first, *_, last = desk.paragraphs()
+    desk.move(first, last["id"])
 
 
 def placing(desk: Desk, **more: Any) -> None:
@@ -229,7 +230,7 @@ def test_a_paragraph_whose_making_was_undone_comes_back_when_another_tab_types_o
     ok(desk.try_step("undo", desk.draft()["steps"]["undo"]["id"]))
     assert len(desk.paragraphs()) == 2
     desk.save({"paragraph_id": added["id"], "base": added["head"], "text": "A new one."})
-    assert desk.texts()[-1] == "A new one."
+    assert desk.texts()[1] == "A new one.", "where it stood"
     assert sound(client)
     ok(desk.try_step("undo", desk.draft()["steps"]["undo"]["id"]))
     assert len(desk.paragraphs()) == 2
@@ -362,7 +363,8 @@ def anything(desk: Desk, seed: int) -> None:
             }
         )
     elif kind == "order":
-        desk.save(order=rng.sample([p["id"] for p in shown_ones], len(shown_ones)))
+        moved, after = rng.choice(shown_ones), rng.choice([None, *shown_ones])
+        desk.move(moved, after and after["id"])
     elif kind == "place" and shown_ones:
         ids = [p["id"] for p in rng.sample(shown_ones, rng.randint(1, len(shown_ones)))]
         ok(desk.client.post(f"/api/drafts/{desk.id}/place", json={"paragraph_ids": ids, "remove": rng.random() < 0.3}))
