@@ -62,7 +62,7 @@ def test_without_a_model_all_that_needs_none_works(tmp_path: Path, editor: Edito
 
 
 def test_labels_wake_up_when_the_model_is_loaded(tmp_path: Path, editor: Editor) -> None:
-    with running(scripted_server(tmp_path, "--load-seconds", "3")) as server:
+    with running(scripted_server(tmp_path, "--load-seconds", "8")) as server:
         page = editor(server)
         expect(page.locator("#model")).to_contain_text("loading")
         paragraph(page, 1).click()

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Complaints, Server
-from tests.browser.desk import label, labels_wake_up, node, paragraph, place_all, results, saved
+from tests.browser.desk import label, labels_wake_up, node, paragraph, place_all, press_and_wait, results, saved
 
 pytestmark = pytest.mark.model
 
@@ -82,14 +82,48 @@ def test_from_the_sample_to_a_confirmed_version(
     assert complaints.none(), complaints
 
 
-def test_a_prompt_of_ones_own(real: Server, editor: Callable[..., Page], complaints: Complaints) -> None:
+def test_on_from_there_combined_prompted_and_looked_back_on(
+    real: Server, editor: Callable[..., Page], complaints: Complaints
+) -> None:
+    """The paper's A to F: drag, revise, confirm, combine, a prompt of one's own, Muse."""
     page = editor(real)
-    place_all(page, 90)
-    node(page, 1).click()
+    page.locator(".grip").nth(1).drag_to(page.locator("#frame"))
+    expect(page.locator(".handles .node")).to_have_count(1, timeout=60_000)
+    page.locator("#place-all").drag_to(page.locator("#frame"))
+    expect(page.locator(".handles .node")).to_have_count(3, timeout=60_000)
+    node(page, 2).click()
     labels_wake_up(page, 120)
+    press_and_wait(page, "Captivate & Immerse", 120)
+    results(page).first.click()
+    page.get_by_role("button", name="Confirm", exact=True).click()
+    expect(page.locator(".handles .node[data-kind=confirmed][data-head=true]")).to_have_count(1)
+
+    press_and_wait(page, "Use an Analogy", 120)
+    made = [results(page).nth(i).get_attribute("data-key") for i in range(results(page).count())]
+    assert len(made) >= 2, "two to combine"
+    for key in made[:2]:
+        page.locator(f".handles .node[data-id='{str(key).removeprefix('result-')}']").click(modifiers=["Shift"])
+    page.get_by_role("button", name="Combine", exact=True).first.click()
+    sheet = page.locator("#combine")
+    expect(sheet).to_contain_text("both")
+    sheet.get_by_role("button", name="Combine", exact=True).click()
+    combined = page.locator(".handles .node[data-kind=combined]")
+    expect(combined).to_have_count(1, timeout=120_000)
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0, timeout=120_000)
+    expect(combined).to_have_attribute("aria-label", re.compile(r"combined from versions \d+ and \d+"))
+    expect(combined).to_have_attribute("data-selected", "true")
+
     page.get_by_role("textbox", name="Your own prompt").fill("Say why this matters to a farmer.")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0, timeout=120_000)
     expect(results(page).first).to_be_visible()
+
+    page.locator("#muse-button").click()
+    items = page.locator("#muse .digest li")
+    expect(items).not_to_have_count(0, timeout=20_000)
+    expect(page.locator("#muse").get_by_role("button", name="Stop")).to_have_count(0, timeout=120_000)
+    items.first.get_by_role("button").first.click()
+    expect(page.locator(".handles .node[data-selected=true]")).to_have_count(1)
+    saved(page)
     assert complaints.none(), complaints
