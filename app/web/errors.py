@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -101,6 +102,17 @@ def answer(request: Request, problem: Problem) -> Response:
     return JSONResponse(problem.document(), problem.status_code, problem.headers, media_type="application/problem+json")
 
 
+def sentence_about(item: Mapping[str, Any]) -> str | None:
+    """What a person may have typed or pasted, told as that; `item` is one of pydantic's errors. None for all else,
+    which only a program can have got wrong."""
+    if item["type"] == "string_pattern_mismatch" and "\0" in item["input"]:
+        return "It holds a character that no text has (NUL). Paste it as plain text."
+    if item["type"] == "string_too_long":
+        name = next((part for part in reversed(item["loc"]) if isinstance(part, str)), "text").replace("_", " ")
+        return f"The {name} is too long: at most {item['ctx']['max_length']} characters are taken. Shorten it."
+    return None
+
+
 def install(app: FastAPI) -> None:
     app.add_middleware(Faults)
 
@@ -114,7 +126,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
-        found = [{"at": "/".join(str(part) for part in item["loc"]), "problem": item["msg"]} for item in error.errors()]
+        said = [sentence_about(item) for item in error.errors()]
+        found = [
+            {"at": "/".join(str(part) for part in item["loc"]), "problem": sentence or item["msg"]}
+            for item, sentence in zip(error.errors(), said, strict=True)
+        ]
         if any(item["loc"][:1] == ("path",) for item in error.errors()):
             return answer(request, not_found())
         unreadable = any(item["type"] == "json_invalid" for item in error.errors())
@@ -124,7 +140,7 @@ def install(app: FastAPI) -> None:
             Problem(
                 400 if unreadable else 422,
                 "unreadable" if unreadable else "invalid",
-                f"The request is not as expected at {first['at']}: {first['problem']}.",
+                (said and said[0]) or f"The request is not as expected at {first['at']}: {first['problem']}.",
                 errors=found[:20],
             ),
         )

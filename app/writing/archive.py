@@ -22,9 +22,11 @@ def archive(session: Session, writer_id: str, version_id: str) -> v.VersionView:
 
 
 def unarchive(session: Session, writer_id: str, version_id: str) -> v.VersionView:
-    """Raises Problem 404."""
+    """Raises Problem 404, and 409 for the text of a paragraph whose making was taken back."""
     draft, paragraph, version = store.hold_version(session, writer_id, version_id)
     if version.archived:
+        if paragraph.removed and paragraph.head_version_id == version.id:
+            raise Problem(409, "taken-back", "Its paragraph was taken back. Redo, or confirm it.")
         version.archived = False
         events.note(session, writer_id, draft.id, events.VersionUnarchived(), version.id)
     undo.keep(session, draft, "unarchive", paragraph.id)

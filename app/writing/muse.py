@@ -136,10 +136,15 @@ def item_views(items: Iterable[Item]) -> v.DigestView:
 def keep_card(
     session: Session, writer_id: str, draft_id: str, item: Item, question: str, model: EngineInfo
 ) -> v.CardView | None:
-    """A card to be shown; None when the writer said never to its topic meanwhile. Raises Problem 404."""
+    """A card to be shown; the same one when another press of Muse was quicker, and None when the writer said never to
+    its topic meanwhile. Raises Problem 404."""
     store.hold(session, writer_id, draft_id)
-    if any(card.topic == item.topic and card.status == "never" for card in store.cards(session, draft_id)):
+    earlier = [card for card in store.cards(session, draft_id) if card.topic == item.topic]
+    if any(card.status == "never" for card in earlier):
         return None
+    for card in earlier:
+        if card.status == "shown" and (card.observation, card.cites) == (item.text, list(item.cites)):
+            return v.CardView.of(card)
     card = MuseCard(
         draft_id=draft_id,
         topic=item.topic,
@@ -164,13 +169,15 @@ def shown(session: Session, writer_id: str, draft_id: str, cards: Sequence[v.Car
 
 
 def answer(session: Session, writer_id: str, card_id: str, given: Answer) -> v.CardView:
-    """The writer's answer. *Never* stands; raises Problem 404, and 409 for another answer after it."""
+    """The writer's answer. *Never* stands for all cards of the topic; raises Problem 404, and 409 for another answer
+    after it."""
     card = session.get(MuseCard, card_id)
     if card is None:
         raise not_found()
     store.hold(session, writer_id, card.draft_id)
     session.refresh(card)
-    if card.status == "never" and given != "never":
+    never = {other.topic for other in store.cards(session, card.draft_id) if other.status == "never"}
+    if card.topic in never and given != "never":
         raise Problem(409, "never", "You said never to this card, so it stays away.")
     if card.status != given:
         card.status, card.changed_at = given, now()

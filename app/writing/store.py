@@ -330,6 +330,14 @@ def last_step_number(session: Session, draft_id: str) -> int:
     return session.scalar(select(func.max(Step.number)).where(Step.draft_id == draft_id)) or 0
 
 
+def make_room(session: Session, draft_id: str, number: int) -> None:
+    """The steps from this number on get the next higher one."""
+    later = select(Step).where(Step.draft_id == draft_id, Step.number >= number).order_by(Step.number.desc())
+    for step in session.scalars(later).all():
+        step.number += 1
+        session.flush()  # one by one, the last first: no number may be there twice, not even for a moment
+
+
 def steps_of_kind(session: Session, draft_id: str, kind: str) -> Sequence[Step]:
     """The newest, latest first."""
     own = select(Step).where(Step.draft_id == draft_id, Step.kind == kind)

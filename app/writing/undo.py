@@ -88,7 +88,8 @@ def keep(session: Session, draft: Draft, kind: str, paragraph_id: str | None = N
     """Call at the end of a use case that holds the draft: all it changed becomes one step that can be undone.
 
     A use case that changed nothing makes no step. A burst of typing in one paragraph is one step, and so is all that
-    comes of one generation. Whatever was undone before can't be redone after a new step.
+    comes of one generation. Whatever was undone before can't be redone after a new step, unless that is a
+    generation's: its results come when they come, and must not cost the writer what could be redone.
     """
     session.flush()
     seen = session.info.pop(_SEEN, {})
@@ -99,19 +100,26 @@ def keep(session: Session, draft: Draft, kind: str, paragraph_id: str | None = N
     ]
     if not changes:
         return
-    step = _continued(session, draft, kind, paragraph_id, changes)
+    together = _made_together(session, kind, changes)
+    step = _continued(session, draft, kind, paragraph_id, together)
     if step is not None:
         step.changes, step.changed_at = _merged(step.changes, changes), now()
-        if step.state == "undone":
+        if step.state != "done":
             _turn(session, draft, changes, "before", "after")
             for change in changes:
                 events.note(session, draft.writer_id, draft.id, events.VersionArchived(), change["id"])
     else:
-        for undone in store.undone(session, draft.id):
-            undone.state = "dropped"
+        first = store.first_undone(session, draft.id) if together else None
+        if first is not None:
+            number = first.number
+            store.make_room(session, draft.id, number)
+        else:
+            number = store.last_step_number(session, draft.id) + 1
+            for undone in store.undone(session, draft.id):
+                undone.state = "dropped"
         step = Step(
             draft_id=draft.id,
-            number=store.last_step_number(session, draft.id) + 1,
+            number=number,
             kind=kind,
             paragraph_id=paragraph_id,
             changes=changes,
@@ -122,10 +130,15 @@ def keep(session: Session, draft: Draft, kind: str, paragraph_id: str | None = N
     session.info.pop(_SEEN, None)
 
 
-def _continued(
-    session: Session, draft: Draft, kind: str, paragraph_id: str | None, changes: list[Change]
-) -> Step | None:
-    """The step that this only goes on with."""
+def _made_together(session: Session, kind: str, changes: list[Change]) -> set[str]:
+    """The versions of the generation that this is of; empty when it is the writer's own doing."""
+    if kind not in GENERATED or any(change["what"] != "archived" for change in changes):
+        return set()
+    return store.made_together(session, [change["id"] for change in changes])
+
+
+def _continued(session: Session, draft: Draft, kind: str, paragraph_id: str | None, together: set[str]) -> Step | None:
+    """The step that this only goes on with; `together` as from `_made_together`."""
     if kind == TYPING:
         last = store.last_done(session, draft.id)
         goes_on = (
@@ -136,12 +149,11 @@ def _continued(
             and store.first_undone(session, draft.id) is None
         )
         return last if goes_on else None
-    # Its results land one after another, and the writer may have done other things, or undone it, in between.
-    if kind not in GENERATED or any(change["what"] != "archived" for change in changes):
+    if not together:
         return None
-    made = store.made_together(session, [change["id"] for change in changes])
+    # Its results land one after another, and the writer may have done other things, or undone it, in between.
     steps = store.steps_of_kind(session, draft.id, kind)
-    return next((s for s in steps if s.state != "dropped" and made & {c["id"] for c in s.changes}), None)
+    return next((s for s in steps if together & {c["id"] for c in s.changes}), None)
 
 
 def _merged(first: list[Change], then: list[Change]) -> list[Change]:

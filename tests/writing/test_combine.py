@@ -193,6 +193,16 @@ def test_what_can_not_be_combined_is_refused_in_words(two: Two, way: str) -> Non
     assert combine(two.a, two.b, 7).status_code == 422
 
 
+def test_a_refused_request_is_told_by_its_own_fields(two: Two) -> None:
+    detail = refused(two.try_combine(two.a, two.b, 7), 422, "invalid")["detail"]
+    assert "mix" in detail
+    assert "label" not in detail
+    detail = refused(two.client.post("/api/generations", json={"version_id": two.a}), 422, "invalid")["detail"]
+    assert "label" in detail
+    for body in ([], "text", None):
+        refused(two.client.post("/api/generations", json=body), 422, "invalid")
+
+
 def test_at_the_ends_a_merge_would_only_repeat_a_version(two: Two) -> None:
     refused(two.try_merge(two.a, two.b, 0), 422, "unchanged")
     refused(two.try_merge(two.a, two.b, 1), 422, "unchanged")

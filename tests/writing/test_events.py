@@ -100,3 +100,28 @@ def test_an_event_about_anothers_draft_is_refused(client: TestClient, recorder: 
     for about in ({"draft_id": desk.id}, {"version_id": head}):
         answer = client.post("/api/events", json={"recorder": recorder, "events": [event(1, **about)]})
         refused(answer, 404, "not-found")
+
+
+def test_what_no_text_has_and_what_is_too_long_is_told_as_that(client: TestClient, recorder: str) -> None:
+    desk = Desk(client)
+    edit = event(1, "text.edit", paragraph_id=desk.paragraphs()[0]["id"], at=0, removed="", inserted="a\0b")
+    goal = {"audience": "x" * 81, "engagement": [1, 9], "exposition": [1, 9]}
+    for answer, sentence in (
+        (
+            client.post("/api/events", json={"recorder": recorder, "events": [edit]}),
+            "It holds a character that no text has (NUL). Paste it as plain text.",
+        ),
+        (
+            client.post("/api/drafts", json={"title": "A", "text": "a\0b"}),
+            "It holds a character that no text has (NUL). Paste it as plain text.",
+        ),
+        (
+            client.post(f"/api/drafts/{desk.id}/goals", json=goal),
+            "The audience is too long: at most 80 characters are taken. Shorten it.",
+        ),
+        (
+            client.patch(f"/api/drafts/{desk.id}", json={"title": "x" * 201}),
+            "The title is too long: at most 200 characters are taken. Shorten it.",
+        ),
+    ):
+        assert refused(answer, 422, "invalid")["detail"] == sentence

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -273,6 +274,36 @@ def test_never_is_never(client: TestClient, lived: Desk) -> None:
     card = cards[0]["id"] if cards else None
     if card:
         refused(client.post(f"/api/muse/cards/{card}/applied"), 409, "never")
+
+
+def test_several_presses_at_once_make_no_twins(client: TestClient, lived: Desk) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        looks = [cards_of(events) for events in pool.map(look, [lived] * 4)]
+    assert looks[0]
+    for cards in looks:
+        for card in cards:
+            twins = {
+                x["id"]
+                for other in looks
+                for x in other
+                if (x["topic"], x["observation"]) == (card["topic"], card["observation"])
+            }
+            assert twins == {card["id"]}
+
+
+def test_never_holds_for_an_older_card_about_the_same(client: TestClient) -> None:
+    desk = Desk(client, TEXT)
+    first = desk.paragraphs()[0]
+    topic, cards = f"unreviewed:{first['id']}", []
+    for _ in range(2):
+        desk.revise(first["head"])
+        cards += [card for card in cards_of(look(desk)) if card["topic"] == topic]
+    older, newer = cards
+    assert older["id"] != newer["id"]
+    ok(client.post(f"/api/muse/cards/{newer['id']}/never"))
+    for given in ("applied", "not-now"):
+        refused(client.post(f"/api/muse/cards/{older['id']}/{given}"), 409, "never")
+    assert ok(client.post(f"/api/muse/cards/{older['id']}/never"))["status"] == "never"
 
 
 @pytest.mark.parametrize("given", ["not-now", "applied"])

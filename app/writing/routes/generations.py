@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import Discriminator, Tag
 from starlette.concurrency import run_in_threadpool
 
 from app.llm.gate import QueueFull
@@ -20,6 +21,16 @@ from app.writing.stream import Run
 router = APIRouter()
 
 
+def _wanted(body: Any) -> str:
+    """So that a refusal speaks of the fields of one kind of request, not of those of both."""
+    return (
+        "combine" if isinstance(body, v.Combine) or (isinstance(body, dict) and "other_version_id" in body) else "ask"
+    )
+
+
+Wanted = Annotated[Annotated[v.Ask, Tag("ask")] | Annotated[v.Combine, Tag("combine")], Discriminator(_wanted)]
+
+
 def _ask(unit: Work, studio: TheStudio, body: v.Ask | v.Combine) -> v.GenerationView:
     if isinstance(body, v.Combine):
         return generations.combine(unit.session, unit.writer_id, studio, body)
@@ -27,7 +38,7 @@ def _ask(unit: Work, studio: TheStudio, body: v.Ask | v.Combine) -> v.Generation
 
 
 @router.post("/generations", status_code=201, response_model=v.GenerationView)
-def ask(body: v.Ask | v.Combine, studio: TheStudio, unit: Work) -> Response:
+def ask(body: Wanted, studio: TheStudio, unit: Work) -> Response:
     return unit.answer(lambda: _ask(unit, studio, body), 201)
 
 
