@@ -8,6 +8,8 @@ const { state } = store;
 const CONFIG = { displayModeBar: false, scrollZoom: true, doubleClick: false, responsive: false, showTips: false };
 
 const MOST_HEADS = 200;
+/** With more edges than this the chart is a hairball that every zoom pays for; the selected version's path is drawn over it. */
+const MOST_EDGES = 300;
 /** Pixels under which an arrowhead has no room between two nodes. */
 export const SHORT = 40;
 
@@ -48,7 +50,7 @@ export const haloSize = (spread, project) => Math.min(Math.max(spread * 2 * Math
 
 function traces(versions, project, colour) {
   const shown = new Set(versions.map((version) => version.id));
-  const edges = { x: [], y: [] };
+  const edges = { x: [], y: [], count: 0 };
   const heads = { x: [], y: [], angle: [] };
   const halo = { x: [], y: [], size: [] };
   for (const version of versions) {
@@ -64,6 +66,7 @@ function traces(versions, project, colour) {
       const { x, y, by } = curve(from, place);
       edges.x.push(...x, null);
       edges.y.push(...y, null);
+      edges.count += 1;
       if (Math.hypot((place.engagement - from.engagement) * project.sx, (place.exposition - from.exposition) * project.sy) < SHORT) continue;
       heads.x.push(place.engagement);
       heads.y.push(place.exposition);
@@ -73,8 +76,10 @@ function traces(versions, project, colour) {
   const common = { type: "scatter", hoverinfo: "skip", showlegend: false, cliponaxis: true };
   const found = [
     { ...common, mode: "markers", x: halo.x, y: halo.y, marker: { size: halo.size, color: colour.ink, opacity: 0.08, line: { width: 0 } } },
-    { ...common, mode: "lines", x: edges.x, y: edges.y, connectgaps: false, line: { color: colour.edge, width: 1, simplify: false } },
   ];
+  if (edges.count <= MOST_EDGES) {
+    found.push({ ...common, mode: "lines", x: edges.x, y: edges.y, connectgaps: false, line: { color: colour.edge, width: 1, simplify: false } });
+  }
   // Hundreds of arrowheads say nothing and cost every zoom; the selected version's path has its own over the chart.
   if (heads.x.length <= MOST_HEADS) {
     found.push({ ...common, mode: "markers", x: heads.x, y: heads.y, marker: { symbol: "arrow", size: 9, angle: heads.angle, standoff: 13, color: colour.edge, line: { width: 0 } } });

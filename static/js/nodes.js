@@ -285,6 +285,7 @@ export function follow(project) {
   leaders.replaceChildren();
   stacks.replaceChildren();
   for (const [id, button] of buttons) {
+    if (spots.get(id)?.stacked) continue;
     const { engagement, exposition } = store.placeOf(store.versionOf(id));
     const { x, y } = project(engagement, exposition);
     button.style.transform = `translate(${x}px, ${y}px)`;
