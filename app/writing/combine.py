@@ -10,7 +10,7 @@ from app.axes.types import Placement, Scorer, Unplaceable
 from app.text import facts
 from app.text.merge import Merged, Plan
 from app.web.errors import Problem, not_found
-from app.writing import events, store, undo
+from app.writing import events, ledger, sources, store, undo
 from app.writing import views as v
 from app.writing.events import note
 from app.writing.join import SENTENCE_MERGE
@@ -112,7 +112,10 @@ def keep(
         strategy=strategy,
         text=text,
         status="proposed",
-        flags=lost([first.text, second.text], text),
+        flags=ledger.flags(
+            facts.compare_all([first.text, second.text], text),
+            ledger.new_claims(store.grounds(session, parents), text, sources.pack_of(session, draft.id)),
+        ),
     )
     version = store.add_version(session, draft, values, parents)
     note_version(session, draft, version, parents, head=False)
@@ -121,9 +124,3 @@ def keep(
         note(session, writer_id, draft.id, events.VersionPlaced(**asdict(placement)), version.id)
     undo.keep(session, draft, "combine", paragraph.id)
     return version_views(session, draft.id, [version])[0]
-
-
-def lost(parents: list[str], text: str) -> list[str]:
-    """Flags: what kinds of facts of any parent are not in the text."""
-    change = facts.compare_all(parents, text)
-    return [f"lost-{kind}" for kind, words in asdict(change.lost).items() if words]

@@ -63,6 +63,8 @@ class Job:
     seed: int
     created_at: datetime
     other: Other | None = None
+    ground: tuple[str, ...] = ()
+    """What its claims may rest on."""
     pack: sources.Pack | None = None
     """The draft's sources when it began."""
 
@@ -222,6 +224,7 @@ def claim(session: Session, writer_id: str, generation_id: str) -> Job:
         seed=generation.seed,
         created_at=generation.created_at,
         other=other,
+        ground=tuple(store.grounds(session, [parent.id, *([other.id] if other else [])])),
         pack=sources.pack_of(session, generation.draft_id),
     )
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from math import hypot
 
 from app.axes.types import Placement, Scorer
@@ -118,9 +118,12 @@ class Reviser:
         strategy: str | None = None,
         own: str = "",
         pack: Pack | None = None,
+        ground: Sequence[str] = (),
         cancel: threading.Event | None = None,
     ) -> Iterator[Event]:
-        """`pack` is the draft's sources. Raises KeyError for a strategy the label lacks, EngineError, Unplaceable.
+        """`pack` is the draft's sources, `ground` what claims may rest on instead of `text`.
+
+        Raises KeyError for a strategy the label lacks, EngineError, Unplaceable.
 
         After `cancel` is set, or the iterator closed, the engine stops within a token and no Finished comes.
         """
@@ -151,7 +154,7 @@ class Reviser:
                 reason = candidates.degenerate(answer, asks[i], parent, finish)
                 if reason is None:
                     yield Measuring()
-                    candidate = self._place(i, answer, asks[i], draws[i], parent, origin, label, pack)
+                    candidate = self._place(i, answer, asks[i], draws[i], parent, origin, label, pack, ground)
                     if any(candidate.text == other.text for other in landed):
                         reason = "twin"
                     else:
@@ -175,6 +178,8 @@ class Reviser:
         *,
         n: int = 3,
         seed: int = 0,
+        pack: Pack | None = None,
+        ground: Sequence[str] = (),
         cancel: threading.Event | None = None,
     ) -> Iterator[Event]:
         """One version of two: `n` are written, the best one lands. Raises EngineError, Unplaceable.
@@ -191,7 +196,8 @@ class Reviser:
         # Of each text its sharpest turn first, then what further turns there are.
         bases = [found[0] for found in joints if found] + [joint for found in joints for joint in found[1:]]
         if merges and not bases:
-            yield from self._unjoined(merges[0].text, [a, b], point)
+            flags = self._flags([a, b], merges[0].text, ground, pack)
+            yield from self._unjoined(merges[0].text, [a, b], point, flags)
             return
         slots = {i: Slot(i, join.JOINED, draw_seed(seed, i, 0)) for i in range(n)}
         yield Started(tuple(slots.values()))
@@ -219,7 +225,7 @@ class Reviser:
                 if reason is not None:
                     yield Dropped(i, reason, answer, again=turn + 1 < ROUNDS)
                     continue
-                candidate = self._combined(i, text, answer, draws[i], [a, b])
+                candidate = self._combined(i, text, answer, draws[i], self._flags([a, b], text, ground, pack))
                 found.append((join.cost([a, b], text, candidate.placement, point), candidate))
             slots = {i: slot for i, slot in slots.items() if all(c.index != i for _, c in found)}
             if not slots:
@@ -235,10 +241,12 @@ class Reviser:
         apart = join.distance(best.placement, point)
         yield Finished((best.index,), moved=apart < min(join.distance(placed_a, point), join.distance(placed_b, point)))
 
-    def _unjoined(self, text: str, parents: list[str], point: tuple[float, float]) -> Iterator[Event]:
+    def _unjoined(
+        self, text: str, parents: list[str], point: tuple[float, float], flags: tuple[str, ...]
+    ) -> Iterator[Event]:
         """Where nothing is to be joined the model has nothing to write: the sentence merge is the result, named so."""
         yield Started((Slot(0, join.SENTENCE_MERGE, 0),))
-        merged = self._combined(0, text, "", Draw(Prompt(()), 0), parents, join.SENTENCE_MERGE)
+        merged = self._combined(0, text, "", Draw(Prompt(()), 0), flags, join.SENTENCE_MERGE)
         yield Landed(merged)
         ends = self.scorer.score(parents)
         apart = join.distance(merged.placement, point)
@@ -252,12 +260,15 @@ class Reviser:
         return sorted(merged, key=lambda m: costs[m.text])
 
     def _combined(
-        self, i: int, text: str, answer: str, draw: Draw, parents: list[str], strategy: str = join.JOINED
+        self, i: int, text: str, answer: str, draw: Draw, flags: tuple[str, ...], strategy: str = join.JOINED
     ) -> Candidate:
-        lost = facts.compare_all(parents, text).lost
-        flags = [f"lost-{kind}" for kind, words in asdict(lost).items() if words]
         placement = self.scorer.score([text])[0]
-        return Candidate(i, text, answer, placement, strategy, draw.seed, tuple(flags), draw.prompt, draw.sampling)
+        return Candidate(i, text, answer, placement, strategy, draw.seed, flags, draw.prompt, draw.sampling)
+
+    def _flags(self, parents: Sequence[str], text: str, ground: Sequence[str], pack: Pack | None) -> tuple[str, ...]:
+        """What the claim ledger marks a text with; `ground` empty: claims rest on the parents."""
+        new = ledger.new_claims(ground or parents, text, pack, self.meaning.encode)
+        return tuple(ledger.flags(facts.compare_all(parents, text), new))
 
     def _ask(self, strategy: Strategy, parent: Parent, seed: int, draw: int, own: str, pack: Pack | None) -> Ask:
         if strategy.source and pack is not None:
@@ -290,11 +301,11 @@ class Reviser:
         origin: Placement,
         label: Label,
         pack: Pack | None,
+        ground: Sequence[str],
     ) -> Candidate:
         text = candidates.splice(answer, asked, parent, self.meaning)
         placement = self.scorer.score([text])[0]
-        new = ledger.new_claims([parent.text], text, pack, self.meaning.encode)
-        flags = ledger.flags(facts.compare(parent.text, text), new)
+        flags = list(self._flags([parent.text], text, ground, pack))
         if candidates.relatedness(answer, parent, self.meaning) < OFF_TOPIC:
             flags.append("off-topic")
         if label.push != (0, 0) and gain(placement, origin, label) <= 0:
@@ -319,12 +330,13 @@ def gain(placement: Placement, origin: Placement, label: Label) -> float:
     return (dx * x + dy * y) / length
 
 
-def rank(candidate: Candidate, origin: Placement, label: Label) -> tuple[int, bool, bool, float]:
-    """Facts kept before direction, direction before topic, then the longer way."""
+def rank(candidate: Candidate, origin: Placement, label: Label) -> tuple[int, bool, bool, bool, float]:
+    """Facts kept before direction, direction before topic, topic before support, then the longer way."""
     lost = sum(flag.startswith("lost-") for flag in candidate.flags)
     return (
         lost,
         "wrong-way" in candidate.flags,
         "off-topic" in candidate.flags,
+        "new-claim" in candidate.flags,
         -gain(candidate.placement, origin, label),
     )

@@ -452,7 +452,7 @@ def detail(session: Session, writer_id: str, version_id: str, encode: Encode | N
     change = facts.compare_all(texts or [version.text], version.text)
     pieces = merge.origins(version.text, *texts) if len(parents) == 2 else []
     pack = sources.pack_of(session, version.draft_id) if parents else None
-    new = ledger.new_claims(texts, version.text, pack, encode)
+    new = ledger.new_claims(store.grounds(session, view.parents), version.text, pack, encode)
     return v.Detail(
         version=view,
         prompt=version.prompt,

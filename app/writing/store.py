@@ -118,6 +118,22 @@ def parents(session: Session, where: ColumnElement[bool]) -> dict[str, list[str]
     return found
 
 
+def grounds(session: Session, version_ids: Sequence[str]) -> list[str]:
+    """What the claims of a version made from these may rest on: of each, the nearest text upwards that is the writer's
+    own or that the writer has confirmed. What a model added and nobody has confirmed supports nothing."""
+    found: dict[str, str] = {}
+    seen, waiting = set(version_ids), list(version_ids)
+    while waiting:
+        version = session.get_one(Version, waiting.pop(0))
+        above = parents(session, Version.id == version.id).get(version.id, [])
+        if version.operation in ("import", "manual") or version.status == "confirmed" or not above:
+            found[version.id] = version.text
+            continue
+        waiting += [parent for parent in above if parent not in seen]
+        seen.update(above)
+    return list(found.values())
+
+
 def all_parents(session: Session, draft_id: str) -> dict[str, list[str]]:
     """Parents by version, of a whole draft."""
     return parents(session, Version.draft_id == draft_id)

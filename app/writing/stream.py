@@ -127,7 +127,7 @@ class Run:
             raise EngineError(
                 "nothing-usable",
                 "Nothing the model wrote could be used: it was empty, copied the text or wandered off.",
-                "Try again, or press another label.",
+                "Try again, or take the sentence merge." if self.job.other else "Try again, or press another label.",
             )
         ranking = [self.landed[index] for index in order]
         await self._store(generations.finish, ranking, moved=moved)
@@ -169,7 +169,16 @@ class Run:
         job, reviser = self.job, self.studio.reviser
         if job.other is not None:
             other = job.other
-            return reviser.combine(job.text, other.text, other.mix, n=job.n, seed=job.seed, cancel=self.cancel)
+            return reviser.combine(
+                job.text,
+                other.text,
+                other.mix,
+                n=job.n,
+                seed=job.seed,
+                pack=job.pack,
+                ground=job.ground,
+                cancel=self.cancel,
+            )
         return reviser.revise(
             job.label,
             job.text,
@@ -178,6 +187,7 @@ class Run:
             strategy=job.strategy,
             own=job.prompt or "",
             pack=job.pack,
+            ground=job.ground,
             cancel=self.cancel,
         )
 

@@ -73,7 +73,9 @@ export function redraw(parent, ...children) {
   parent.replaceChildren(...children.flat(Infinity).filter(Boolean));
   for (const node of parent.querySelectorAll("details[data-key]")) if (open.has(node.dataset.key)) node.open = true;
   if (!key) return;
-  parent.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+  // What was pressed may be gone with what it did; then the heading of what stands there now takes the focus.
+  const again = parent.querySelector(`[data-key="${CSS.escape(key)}"]`) ?? parent.querySelector("[tabindex='-1']");
+  again?.focus({ preventScroll: true });
 }
 
 /** randomUUID exists in secure contexts only; a desk on a local network is served over plain HTTP. */

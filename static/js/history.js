@@ -1,11 +1,12 @@
 // The list twin of the canvas: every version that is not mid-typing, readable and reachable without a pointer.
 import { archiveAll, open, pick } from "./actions.js";
+import { novelty } from "./candidates.js";
 import { byId, el, icon, redraw } from "./dom.js";
 import { labelOf } from "./generations.js";
 import { face, hoverIn, hoverOut, nameOf } from "./nodes.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
-import { KIND_WORDS, kindOf, moveWords, plural } from "./words.js";
+import { beginning, KIND_WORDS, kindOf, moveWords, plural } from "./words.js";
 
 const { state } = store;
 const root = () => byId("history");
@@ -25,7 +26,7 @@ function select(label, value, options, change) {
 function listed() {
   return [...state.versions.values()].filter((version) =>
     !version.folded && store.numberOf(version.paragraph_id) > 0 && version.text.trim()
-    && (whose === "draft" || version.paragraph_id === state.paragraph)
+    && (whose === "draft" || (query && !state.paragraph) || version.paragraph_id === state.paragraph)
     && version.archived === (status === "archived")
     && (["all", "archived"].includes(status) || kindOf(version) === status)
     && matches(version));
@@ -78,6 +79,12 @@ function tree(versions) {
   return lines;
 }
 
+/** What tells it from its neighbours: what it has that its parent has not. */
+function words(version) {
+  const parent = store.parentOf(version);
+  return parent ? novelty(version, parent) : version.text;
+}
+
 function line({ version, depth }) {
   const { kind, parts } = face(version);
   const label = labelOf(version.label)?.name ?? (version.operation === "prompt" ? "Your own prompt" : null);
@@ -93,7 +100,7 @@ function line({ version, depth }) {
     onkeydown: (event) => step(event, version.id),
   },
   el("span", { class: "node mini", "aria-hidden": "true", data: { kind, head: store.isHead(version) } }, parts),
-  el("span", { class: "line" }, `${what}${move ? `: ${move}` : ""}`),
+  el("span", { class: "line" }, `${what}${move ? `: ${move}` : ""}`, el("span", { class: "line-words", dir: "auto" }, beginning(words(version), 90))),
   el("span", { class: "note" }, store.isHead(version) ? `in the draft · v${version.number}` : `${kind === "confirmed" || kind === "discarded" ? `${KIND_WORDS[kind]} · ` : ""}v${version.number}`)));
   row.style.setProperty("--depth", depth);
   return row;

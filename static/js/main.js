@@ -58,6 +58,7 @@ recorder.start();
 const draft = await insist(() => get(`/api/drafts/${draftId}`), "The draft can’t be fetched just now.");
 store.openDraft(draft);
 await outbox.start(draftId);
+if (store.isEmptyDraft()) editor.focusParagraph(store.state.order[0]);
 generations.start();
 status.start();
 requestAnimationFrame(() => setTimeout(canvas.loadChart));

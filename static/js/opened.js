@@ -131,6 +131,7 @@ function actions(version) {
 export async function editByHand(id) {
   const note = await disk.read("notes", `hand:${id}`);
   store.setUi({ editing: { id, text: note?.text ?? store.versionOf(id).text } });
+  await null; // until it is drawn
   root().querySelector(".hand")?.focus();
 }
 

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from app.text import claims, facts
 from app.writing import ledger
 from benchmarks import ledger as bench
-from tests.writing.desk import Desk, ok
+from tests.writing.desk import LABEL, Desk, ok
 
 TEXT = "Telomeres shorten by 70 bp when a cell divides. Elizabeth Blackburn may have seen it first."
 
@@ -103,3 +103,19 @@ def test_lost_facts_and_new_claims_reach_their_figures_by_words_alone() -> None:
 
 def test_support_without_any_ground_is_none() -> None:
     assert not claims.support("Cells age.", claims.Ground([])).enough
+
+
+def test_what_a_model_added_supports_nothing_until_it_is_confirmed(client: TestClient) -> None:
+    desk = Desk(client, TEXT)
+    desk.revise(desk.paragraphs()[0]["head"], n=1)
+    made = next(v for v in desk.draft()["versions"] if v["status"] == "proposed")
+    claimed = f"/api/versions/{made['id']}/detail"
+    marked = ok(client.get(claimed))["claims"]
+    child = ok(client.post("/api/generations", json={"version_id": made["id"], "label": LABEL, "n": 1}), 201)
+    landed = next(data["version"] for name, data in desk.run(child["id"]) if name == "version")
+    again = [claim["text"] for claim in ok(client.get(f"/api/versions/{landed['id']}/detail"))["claims"]]
+    assert {claim["text"] for claim in marked} <= set(again), "its mark goes on with it"
+    if marked:
+        ok(client.post(f"/api/versions/{made['id']}/confirm", json={"base": desk.paragraphs()[0]["head"]}))
+        after = [claim["text"] for claim in ok(client.get(f"/api/versions/{landed['id']}/detail"))["claims"]]
+        assert not {claim["text"] for claim in marked} & set(after)
