@@ -506,16 +506,21 @@ def note(
     session: Session, writer_id: str, draft_id: str | None, event: ServerEvent, version_id: str | None = None
 ) -> None:
     """Add to the log, in the caller's transaction."""
-    session.add(
-        LoggedEvent(
-            writer_id=writer_id,
-            draft_id=draft_id,
-            version_id=version_id,
-            server_ms=now_ms(),
-            type=event.type,
-            payload=event.model_dump(exclude={"type"}),
-        )
-    )
+    session.add(LoggedEvent(**server_row(writer_id, draft_id, event, version_id)))
+
+
+def server_row(
+    writer_id: str, draft_id: str | None, event: ServerEvent, version_id: str | None = None
+) -> dict[str, Any]:
+    """The server's own event as the table's columns."""
+    return {
+        "writer_id": writer_id,
+        "draft_id": draft_id,
+        "version_id": version_id,
+        "server_ms": now_ms(),
+        "type": event.type,
+        "payload": event.model_dump(exclude={"type"}),
+    }
 
 
 def row(writer_id: str, recorder: str, event: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from app.writing.models import Version
 from app.writing.strategies import load_book
 
 HEADING = "Who wrote which sentence"
+NO_TEXT = "There is no text yet."
 RULE = (
     "Each sentence was followed back through the draft’s versions to the one it first stands in; case and punctuation "
     "make no other sentence of it. A model’s sentence that the writer changed counts as edited while at least "
@@ -127,7 +128,9 @@ def _how(version: Version) -> str:
 
 def markdown(manuscript: Manuscript) -> str:
     parts = [f"# {manuscript.title}", *manuscript.paragraphs]
-    if manuscript.lines is not None:
+    if manuscript.lines == ():
+        parts += [f"## {HEADING}", NO_TEXT]
+    elif manuscript.lines:
         rows = [f"| {x.paragraph} | {_cell(x.sentence)} | {_cell(x.who)} |" for x in manuscript.lines]
         table = "\n".join(["| Paragraph | Sentence | Who |", "|---:|---|---|", *rows])
         parts += [f"## {HEADING}", manuscript.summary, RULE, table]
@@ -155,6 +158,9 @@ def docx(manuscript: Manuscript) -> bytes:
         _add(paragraph, heading[2] if heading else text)
     if manuscript.lines is not None:
         document.add_heading(HEADING, 1)
+    if manuscript.lines == ():
+        document.add_paragraph(NO_TEXT)
+    elif manuscript.lines:
         document.add_paragraph(manuscript.summary)
         document.add_paragraph(RULE)
         _add_table(document, manuscript.lines)

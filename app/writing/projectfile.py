@@ -30,6 +30,9 @@ from typing import IO, Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from app.web.errors import Problem
+from app.writing.goals import HIGHEST, LOWEST, NARROWEST
+from app.writing.goals import MOST as MOST_GOALS
+from app.writing.sources import MOST_CHARS, MOST_SOURCES
 
 FORMAT = 1
 APP = "spatialbalancing"
@@ -38,8 +41,9 @@ MOST_UPLOADED = MOST_PACKED + 10_000
 """With what a form puts around it."""
 MOST_UNPACKED = 100_000_000
 MOST_RECORD = 16_000_000
-MOST_RECORDS = 50_000
-"""Lines of one file."""
+MOST_RECORDS = 10_000
+"""Lines of one file, and no more of some: all of them are brought in while other writers wait."""
+MOST_OF = {"sources": MOST_SOURCES, "goals": MOST_GOALS}
 MOST_BRACKETS = 200_000
 """Of one record: each becomes an object some fifty times its size."""
 DEEPEST = 50
@@ -63,10 +67,10 @@ def damaged(what: str) -> Problem:
     return _refusal("project-damaged", f"The project file is damaged or was changed by another program: {what}.")
 
 
-def newer(number: int) -> Problem:
+def newer() -> Problem:
     return _refusal(
         "project-newer",
-        f"This project file was made by a newer release (format {number}; this one reads up to {FORMAT}). Update "
+        f"This project file was made by a newer release (this one reads formats up to {FORMAT}). Update "
         "SpatialBalancing and bring it again.",
     )
 
@@ -97,7 +101,10 @@ Moment = Annotated[AwareDatetime, AfterValidator(_sensible)]
 Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Points = Annotated[float, Field(ge=-1e6, le=1e6), AfterValidator(_unsigned_zero)]
 Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+Side = Annotated[float, Field(ge=LOWEST, le=HIGHEST), AfterValidator(_unsigned_zero)]
 Word = Annotated[str, StringConstraints(max_length=80)]
+SOME = r"\S"
+"""Pattern of a text that is not blank."""
 Kept = dict[str, Any]
 """Kept as it is and only ever shown."""
 
@@ -150,21 +157,29 @@ class VersionPart(_Part):
     created_at: Moment
 
 
+class ProblemPart(_Part):
+    """Why one failed, in words."""
+
+    code: str
+    detail: str
+    mend: str
+
+
 class GenerationPart(_Part):
     """One that had not ended is cancelled in the file."""
 
     paragraph: Number
     parent: Number
     other: Number | None
-    mix: Annotated[float, AfterValidator(_unsigned_zero)] | None
+    mix: Annotated[float, Field(ge=0, le=1), AfterValidator(_unsigned_zero)] | None
     label: Word
     strategy: Word | None
     prompt: str | None
     seed: Seed
-    n: Annotated[int, Field(ge=1, le=1_000)]
+    n: Annotated[int, Field(ge=1, le=8)]
     status: Literal["done", "failed", "cancelled"]
-    problem: Kept | None
-    partial: dict[str, str]
+    problem: ProblemPart | None
+    partial: dict[Annotated[str, StringConstraints(pattern=r"^[0-9]{1,2}$")], str]
     ranking: list[Number]
     moved: bool | None
     created_at: Moment
@@ -174,32 +189,61 @@ class GenerationPart(_Part):
 
 
 class SourcePart(_Part):
-    title: str
-    text: str
+    title: Annotated[str, StringConstraints(max_length=200, pattern=SOME)]
+    text: Annotated[str, StringConstraints(max_length=MOST_CHARS, pattern=SOME)]
     created_at: Moment
 
 
 class GoalPart(_Part):
-    audience: str
-    engagement_low: Points
-    engagement_high: Points
-    exposition_low: Points
-    exposition_high: Points
+    audience: Annotated[str, StringConstraints(max_length=80, pattern=SOME)]
+    engagement_low: Side
+    engagement_high: Side
+    exposition_low: Side
+    exposition_high: Side
     active: bool
     created_at: Moment
 
 
+class Ref(_Part):
+    """A version, where the draft has its id: {"$ref": "version/3"}."""
+
+    to: Annotated[str, StringConstraints(pattern=r"^version/[1-9][0-9]{0,9}$")] = Field(alias="$ref")
+
+    @property
+    def number(self) -> int:
+        return int(self.to.removeprefix("version/"))
+
+
+class LabelAction(_Part):
+    kind: Literal["label"]
+    label: Word
+    version_id: Ref
+
+
+class OpenAction(_Part):
+    kind: Literal["open"]
+    version_id: Ref
+
+
+class CompareAction(_Part):
+    kind: Literal["compare"]
+    versions: Annotated[list[Ref], Field(min_length=2, max_length=3)]
+
+
+Action = Annotated[LabelAction | OpenAction | CompareAction, Field(discriminator="kind")]
+
+
 class CardPart(_Part):
-    """What was an id of this draft's is {"$ref": "version/3"} in `action`, and version/3 within `topic`."""
+    """What was an id of this draft's is version/3 within `topic`."""
 
     topic: Annotated[str, StringConstraints(max_length=120)]
     observation: str
     question: str
     cites: list[Number]
-    action: Kept | None
+    action: Action | None
     model_id: str | None
     tuned_id: str | None
-    status: Annotated[str, StringConstraints(max_length=16)]
+    status: Literal["shown", "applied", "not-now", "never"]
     created_at: Moment
     changed_at: Moment
 
@@ -237,7 +281,7 @@ def pack(project: Project) -> bytes:
     for name in LISTS:
         parts: Sequence[_Part] = getattr(project, name)
         lines = [canonical(part) for part in parts]
-        if len(lines) > MOST_RECORDS or any(len(line) > MOST_RECORD for line in lines):
+        if len(lines) > MOST_OF.get(name, MOST_RECORDS) or any(len(line) > MOST_RECORD for line in lines):
             raise _no_room()
         files[f"{name}.jsonl"] = b"".join(lines)
     if sum(map(len, files.values())) > MOST_UNPACKED:
@@ -268,7 +312,7 @@ def _no_room() -> Problem:
 
 def canonical(part: BaseModel) -> bytes:
     """One line of JSON, the same for the same content."""
-    return _line(part.model_dump())
+    return _line(part.model_dump(by_alias=True))
 
 
 def _line(content: Any) -> bytes:
@@ -336,11 +380,21 @@ def _manifest(archive: zipfile.ZipFile) -> dict[str, str]:
     if not isinstance(told, dict) or told.get("app") != APP:
         raise not_a_project()
     number, hashes = told.get("format"), told.get("files")
-    if isinstance(number, int) and number > FORMAT:
-        raise newer(number)
-    if number != FORMAT or isinstance(number, bool) or not isinstance(hashes, dict):
+    if _above(number):
+        raise newer()
+    if type(number) is not int or number != FORMAT or not isinstance(hashes, dict):
         raise damaged(f"{MANIFEST} is not as expected")
     return hashes
+
+
+def _above(number: Any) -> bool:
+    """However a later release writes its number: 2, 2.5 or "2"."""
+    if isinstance(number, str):
+        try:
+            number = float(number)
+        except ValueError:
+            return False
+    return isinstance(number, int | float) and not isinstance(number, bool) and number > FORMAT
 
 
 Part = TypeVar("Part", bound=_Part)
@@ -349,10 +403,11 @@ Part = TypeVar("Part", bound=_Part)
 def _records(archive: zipfile.ZipFile, name: str, hashes: dict[str, str], kind: type[Part]) -> Iterator[Part]:
     """A file's lines. Its hash is compared before its end, so before anything is made of it."""
     digest = hashlib.sha256()
+    most = MOST_OF.get(name.removesuffix(".jsonl"), MOST_RECORDS)
     for i, line in enumerate(_lines(archive, name), start=1):
         digest.update(line)
-        if i > MOST_RECORDS:
-            raise too_large(f"{name} has more than {MOST_RECORDS} lines")
+        if i > most:
+            raise too_large(f"{name} has more than {most:,} lines")
         try:
             yield kind.model_validate(_json(line, name))
         except ValidationError as error:
@@ -435,10 +490,27 @@ def _check(project: Project) -> None:
         if paragraph.removed != (head.text == "" or head.archived):
             raise wrong(f"paragraph {i} is marked as removed but has text, or the other way round")
     _check_generations(project)
-    if sum(goal.active for goal in project.goals) > 1:
+    _check_goals(project.goals)
+    if any(number > len(versions) for card in project.cards for number in (*card.cites, *_acts_on(card))):
+        raise wrong("Muse speaks of a version that is not there")
+
+
+def _check_goals(goals: Sequence[GoalPart]) -> None:
+    if sum(goal.active for goal in goals) > 1:
         raise wrong("it has more than one active goal")
-    if any(cited > len(versions) for card in project.cards for cited in card.cites):
-        raise wrong("Muse cites a version that is not there")
+    for i, goal in enumerate(goals, start=1):
+        sides = (goal.engagement_high - goal.engagement_low, goal.exposition_high - goal.exposition_low)
+        if min(sides) < NARROWEST:
+            raise wrong(f"goal {i} does not go from a lower to a higher number, {NARROWEST:g} points apart")
+
+
+def _acts_on(card: CardPart) -> list[int]:
+    match card.action:
+        case CompareAction(versions=refs):
+            return [ref.number for ref in refs]
+        case LabelAction(version_id=ref) | OpenAction(version_id=ref):
+            return [ref.number]
+    return []
 
 
 def _check_generations(project: Project) -> None:
@@ -450,5 +522,8 @@ def _check_generations(project: Project) -> None:
         named = [generation.parent, *generation.ranking, *([generation.other] if generation.other else [])]
         if generation.paragraph > len(project.paragraphs) or max(named) > len(project.versions):
             raise wrong(f"request {i} speaks of a version or paragraph that is not there")
+        for given in (generation.parent, generation.other or generation.parent):
+            if project.versions[given - 1].paragraph != generation.paragraph:
+                raise wrong(f"request {i} was made of another paragraph’s version")
         if generation.status == "done" and set(generation.ranking) != made.get(i, set()):
             raise wrong(f"request {i} ranks versions that are not its own, or not all of them")

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
+from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
-from app.axes.types import Placement
-from app.db.base import new_id
+from app.db.base import Base, new_id
 from app.writing import events, store
 from app.writing import projectfile as pf
 from app.writing import views as v
-from app.writing.events import UUID_PATTERN, note
+from app.writing.events import UUID_PATTERN
 from app.writing.models import (
     UNFINISHED,
     Draft,
     Generation,
     Goal,
+    LoggedEvent,
     MuseCard,
     Paragraph,
     Source,
     Version,
     VersionParent,
 )
-from app.writing.service import keep_placements, note_version
+from app.writing.service import one_line
 
 Ids = dict[str, list[str]]
 """Ids by kind; what stands at place i is number i + 1 in the file."""
 
-_ANY_ID = re.compile(UUID_PATTERN, re.IGNORECASE)
 _ID_WITHIN = re.compile(UUID_PATTERN.strip("^$"))
 _REF_WITHIN = re.compile(r"\b[a-z]+/[1-9][0-9]*\b")
 _SAME_IN_VERSION = (
@@ -114,49 +114,46 @@ def _generation_part(x: Generation, numbers: dict[str, int]) -> pf.GenerationPar
 def _card_part(x: MuseCard, ids: Ids, numbers: dict[str, int]) -> pf.CardPart:
     names = {one: f"{kind}/{i}" for kind, ones in ids.items() for i, one in enumerate(ones, start=1)}
 
-    def named(text: str) -> Any:
-        if text in names:
-            return {"$ref": names[text]}
-        if _ANY_ID.match(text):
-            raise KeyError(text)
-        return text
+    def ref(version_id: str) -> dict[str, str]:
+        return {"$ref": f"version/{numbers[version_id]}"}
 
-    try:
-        action = _walk(x.action, named)
-    except KeyError:  # it speaks of something that stays behind, so there is nothing to apply
-        action = None
+    action = dict(x.action) if x.action else None
+    if action and "version_id" in action:
+        action["version_id"] = ref(action["version_id"])
+    if action and "versions" in action:
+        action["versions"] = [ref(one) for one in action["versions"]]
     cites = [numbers[i] for i in x.cites if i in numbers]
     topic = _ID_WITHIN.sub(lambda found: names.get(found[0], found[0]), x.topic)
-    return pf.CardPart(topic=topic, cites=cites, action=action, **{name: getattr(x, name) for name in _SAME_IN_CARD})
-
-
-def _walk(value: Any, text: Callable[[str], Any]) -> Any:
-    """A copy with every string in it replaced by what `text` makes of it."""
-    if isinstance(value, str):
-        return text(value)
-    if isinstance(value, list):
-        return [_walk(inner, text) for inner in value]
-    if isinstance(value, dict):
-        return {key: _walk(inner, text) for key, inner in value.items()}
-    return value
+    same = {name: getattr(x, name) for name in _SAME_IN_CARD}
+    return pf.CardPart.model_validate({"topic": topic, "cites": cites, "action": action, **same})
 
 
 # ── in ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+class _Told:
+    """What the log will say of a draft, in order."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self.rows: list[dict[str, Any]] = []
+
+    def note(self, event: events.ServerEvent, version_id: str | None = None) -> None:
+        self.rows.append(events.server_row(self.draft.writer_id, self.draft.id, event, version_id))
+
+
 def bring_in(session: Session, writer_id: str, project: pf.Project, sha256: str) -> v.DraftEntry:
     """A new draft with all that the file holds; the log tells how it came to be. `project` is checked already.
-    Raises Problem 422 where Muse's cards speak of what isn't in the file."""
+
+    Rows are stored many at once: while it lasts, no other writer's text is saved."""
     draft = Draft(
         writer_id=writer_id,
-        title=project.draft.title,
+        title=one_line(project.draft.title),
         number=len(project.versions),
         created_at=project.draft.created_at,
     )
     session.add(draft)
     session.flush()
-    note(session, writer_id, draft.id, events.DraftCreated(title=draft.title, source="project"))
-    note(session, writer_id, draft.id, events.DraftImported(sha256=sha256))
     ids: Ids = {
         "draft": [draft.id],
         "paragraph": _ids(project.paragraphs),
@@ -166,13 +163,15 @@ def bring_in(session: Session, writer_id: str, project: pf.Project, sha256: str)
         "goal": _ids(project.goals),
         "card": _ids(project.cards),
     }
-    versions = _keep_history(session, draft, project, ids)
-    session.flush()
-    _note_history(session, draft, project, versions, ids)
-    _keep_sources(session, draft, project, ids)
-    _keep_goals(session, draft, project, ids)
-    _keep_cards(session, draft, project, ids)
-    session.flush()
+    told = _Told(draft)
+    told.note(events.DraftCreated(title=draft.title, source="project"))
+    told.note(events.DraftImported(sha256=sha256))
+    _keep_history(session, draft, project, ids)
+    _note_history(told, project, ids)
+    _keep_sources(session, told, project, ids)
+    _keep_goals(session, told, project, ids)
+    _keep_cards(session, told, project, ids)
+    _insert(session, LoggedEvent, told.rows)
     words = store.words(session, [draft.id]).get(draft.id, 0)
     return v.DraftEntry(id=draft.id, title=draft.title, updated_at=draft.updated_at, words=words)
 
@@ -182,128 +181,162 @@ def _ids(parts: Sequence[Any]) -> list[str]:
     return sorted(new_id() for _ in parts)
 
 
-def _keep_history(session: Session, draft: Draft, project: pf.Project, ids: Ids) -> list[Version]:
+def _insert(session: Session, table: type[Base], rows: list[dict[str, Any]]) -> None:
+    if rows:
+        session.execute(insert(table), rows)
+
+
+def _update(session: Session, table: type[Base], rows: list[dict[str, Any]]) -> None:
+    """By the `id` in each row."""
+    if rows:
+        session.execute(update(table), rows)
+
+
+def _same(part: BaseModel, names: Sequence[str]) -> dict[str, Any]:
+    told = part.model_dump(include=set(names))
+    return {name: told[name] for name in names}
+
+
+def _keep_history(session: Session, draft: Draft, project: pf.Project, ids: Ids) -> None:
     """Paragraphs, versions and generations point at each other, so each is stored first and pointed afterwards."""
-    paragraphs = [
-        Paragraph(id=one, draft_id=draft.id, position=i, on_canvas=part.on_canvas, removed=part.removed)
-        for i, (one, part) in enumerate(zip(ids["paragraph"], project.paragraphs, strict=True))
-    ]
-    session.add_all(paragraphs)
-    session.flush()
-    versions = [
-        Version(
-            id=ids["version"][part.number - 1],
-            draft_id=draft.id,
-            paragraph_id=ids["paragraph"][part.paragraph - 1],
-            **{name: getattr(part, name) for name in _SAME_IN_VERSION},
-        )
-        for part in project.versions
-    ]
-    session.add_all(versions)
-    session.flush()
-    session.add_all(
-        Generation(
-            id=one,
-            draft_id=draft.id,
-            paragraph_id=ids["paragraph"][part.paragraph - 1],
-            parent_version_id=ids["version"][part.parent - 1],
-            other_version_id=ids["version"][part.other - 1] if part.other else None,
-            ranking=[ids["version"][number - 1] for number in part.ranking],
-            **{name: getattr(part, name) for name in _SAME_IN_GENERATION},
-        )
-        for one, part in zip(ids["generation"], project.generations, strict=True)
+    paragraphs = list(zip(ids["paragraph"], project.paragraphs, strict=True))
+    versions = list(zip(ids["version"], project.versions, strict=True))
+    _insert(
+        session,
+        Paragraph,
+        [
+            {"id": one, "draft_id": draft.id, "position": i, "on_canvas": part.on_canvas, "removed": part.removed}
+            for i, (one, part) in enumerate(paragraphs)
+        ],
     )
-    session.add_all(
-        VersionParent(version_id=ids["version"][part.number - 1], parent_id=ids["version"][parent - 1], ordinal=i)
-        for part in project.versions
-        for i, parent in enumerate(part.parents)
+    unplaced = dict.fromkeys(pf.PlacementPart.model_fields)
+    _insert(
+        session,
+        Version,
+        [
+            {
+                "id": one,
+                "draft_id": draft.id,
+                "paragraph_id": ids["paragraph"][part.paragraph - 1],
+                **(part.placement.model_dump() if part.placement else unplaced),
+                **_same(part, _SAME_IN_VERSION),
+            }
+            for one, part in versions
+        ],
     )
-    session.flush()
-    for version, part in zip(versions, project.versions, strict=True):
-        version.generation_id = ids["generation"][part.generation - 1] if part.generation else None
-    for paragraph, kept in zip(paragraphs, project.paragraphs, strict=True):
-        paragraph.head_version_id = ids["version"][kept.head - 1]
-    return versions
+    _insert(
+        session,
+        Generation,
+        [
+            {
+                "id": one,
+                "draft_id": draft.id,
+                "paragraph_id": ids["paragraph"][part.paragraph - 1],
+                "parent_version_id": ids["version"][part.parent - 1],
+                "other_version_id": ids["version"][part.other - 1] if part.other else None,
+                "ranking": [ids["version"][number - 1] for number in part.ranking],
+                **_same(part, _SAME_IN_GENERATION),
+            }
+            for one, part in zip(ids["generation"], project.generations, strict=True)
+        ],
+    )
+    _insert(
+        session,
+        VersionParent,
+        [
+            {"version_id": one, "parent_id": ids["version"][parent - 1], "ordinal": i}
+            for one, part in versions
+            for i, parent in enumerate(part.parents)
+        ],
+    )
+    made = [(one, part.generation) for one, part in versions if part.generation]
+    _update(session, Version, [{"id": one, "generation_id": ids["generation"][i - 1]} for one, i in made])
+    heads = [{"id": one, "head_version_id": ids["version"][part.head - 1]} for one, part in paragraphs]
+    _update(session, Paragraph, heads)
 
 
-def _note_history(session: Session, draft: Draft, project: pf.Project, versions: Sequence[Version], ids: Ids) -> None:
+def _note_history(told: _Told, project: pf.Project, ids: Ids) -> None:
     """Versions in the order of their numbers, then what was decided about them."""
     heads = {part.head for part in project.paragraphs}
-    for version, part in zip(versions, project.versions, strict=True):
-        parents = [ids["version"][parent - 1] for parent in part.parents]
-        note_version(session, draft, version, parents, head=part.number in heads, status=part.was or part.status)
+    versions = list(zip(ids["version"], project.versions, strict=True))
+    for one, part in versions:
+        head = part.number in heads
+        created = events.VersionCreated(
+            paragraph_id=ids["paragraph"][part.paragraph - 1],
+            number=part.number,
+            parents=[ids["version"][parent - 1] for parent in part.parents],
+            operation=part.operation,
+            status=part.was or part.status,
+            head=head,
+            removed=head and not part.text,
+            text_sha256=hashlib.sha256(part.text.encode()).hexdigest(),
+        )
+        told.note(created, one)
         if part.was:
-            note(session, draft.writer_id, draft.id, events.VersionDiscarded(was=part.was), version.id)
+            told.note(events.VersionDiscarded(was=part.was), one)
         if part.archived:
-            note(session, draft.writer_id, draft.id, events.VersionArchived(), version.id)
-    placed = {
-        version.id: Placement(**part.placement.model_dump())
-        for version, part in zip(versions, project.versions, strict=True)
-        if part.placement
-    }
-    keep_placements(session, draft, placed)
+            told.note(events.VersionArchived(), one)
+    for one, part in versions:
+        if part.placement:
+            told.note(events.VersionPlaced(**part.placement.model_dump()), one)
     pairs = list(zip(ids["paragraph"], project.paragraphs, strict=True))
     for paragraph_id, paragraph in pairs:
         if paragraph.on_canvas:
-            note(session, draft.writer_id, draft.id, events.ParagraphPlaced(paragraph_id=paragraph_id))
-    order = [paragraph_id for paragraph_id, paragraph in pairs if not paragraph.removed]
-    note(session, draft.writer_id, draft.id, events.DraftOrdered(order=order))
+            told.note(events.ParagraphPlaced(paragraph_id=paragraph_id))
+    told.note(events.DraftOrdered(order=[paragraph_id for paragraph_id, paragraph in pairs if not paragraph.removed]))
 
 
-def _keep_sources(session: Session, draft: Draft, project: pf.Project, ids: Ids) -> None:
-    for one, part in zip(ids["source"], project.sources, strict=True):
-        session.add(Source(id=one, draft_id=draft.id, **part.model_dump()))
+def _keep_sources(session: Session, told: _Told, project: pf.Project, ids: Ids) -> None:
+    sources = list(zip(ids["source"], project.sources, strict=True))
+    _insert(session, Source, [{"id": one, "draft_id": told.draft.id, **part.model_dump()} for one, part in sources])
+    for one, part in sources:
         sha256 = hashlib.sha256(part.text.encode()).hexdigest()
-        added = events.SourceAdded(source_id=one, title=part.title, chars=len(part.text), text_sha256=sha256)
-        note(session, draft.writer_id, draft.id, added)
+        told.note(events.SourceAdded(source_id=one, title=part.title, chars=len(part.text), text_sha256=sha256))
 
 
-def _keep_goals(session: Session, draft: Draft, project: pf.Project, ids: Ids) -> None:
+def _keep_goals(session: Session, told: _Told, project: pf.Project, ids: Ids) -> None:
     """The active one is noted last: the log has whichever was set last as active."""
-    for one, part in zip(ids["goal"], project.goals, strict=True):
-        session.add(Goal(id=one, draft_id=draft.id, **part.model_dump()))
-    for one, part in sorted(zip(ids["goal"], project.goals, strict=True), key=lambda pair: pair[1].active):
+    goals = list(zip(ids["goal"], project.goals, strict=True))
+    _insert(session, Goal, [{"id": one, "draft_id": told.draft.id, **part.model_dump()} for one, part in goals])
+    for one, part in sorted(goals, key=lambda pair: pair[1].active):
         area = [part.engagement_low, part.engagement_high, part.exposition_low, part.exposition_high]
-        note(session, draft.writer_id, draft.id, events.GoalSet(goal_id=one, audience=part.audience, range=area))
+        told.note(events.GoalSet(goal_id=one, audience=part.audience, range=area))
         if not part.active:
-            note(session, draft.writer_id, draft.id, events.GoalCleared(goal_id=one))
+            told.note(events.GoalCleared(goal_id=one))
 
 
-def _keep_cards(session: Session, draft: Draft, project: pf.Project, ids: Ids) -> None:
+def _keep_cards(session: Session, told: _Told, project: pf.Project, ids: Ids) -> None:
     cards = list(zip(ids["card"], project.cards, strict=True))
     names = {f"{kind}/{i}": one for kind, ones in ids.items() for i, one in enumerate(ones, start=1)}
-    for one, part in cards:
-        session.add(
-            MuseCard(
-                id=one,
-                draft_id=draft.id,
-                cites=[ids["version"][number - 1] for number in part.cites],
-                topic=_REF_WITHIN.sub(lambda found: names.get(found[0], found[0]), part.topic)[:120],
-                action=_found(part.action, ids),
-                **{name: getattr(part, name) for name in _SAME_IN_CARD},
-            )
-        )
+    _insert(
+        session,
+        MuseCard,
+        [
+            {
+                "id": one,
+                "draft_id": told.draft.id,
+                "cites": [ids["version"][number - 1] for number in part.cites],
+                "topic": _REF_WITHIN.sub(lambda found: names.get(found[0], found[0]), part.topic)[:120],
+                "action": _action(part.action, ids["version"]),
+                **_same(part, _SAME_IN_CARD),
+            }
+            for one, part in cards
+        ],
+    )
     if cards:
-        shown = events.MuseShown(cards=ids["card"], topics=[part.topic for _, part in cards], dropped=0)
-        note(session, draft.writer_id, draft.id, shown)
+        told.note(events.MuseShown(cards=ids["card"], topics=[part.topic for _, part in cards], dropped=0))
     for one, part in cards:
-        if part.status in ("applied", "not-now", "never"):
-            answered = events.MuseAnswered.model_validate({"card_id": one, "topic": part.topic, "answer": part.status})
-            note(session, draft.writer_id, draft.id, answered)
+        if part.status != "shown":
+            told.note(events.MuseAnswered(card_id=one, topic=part.topic, answer=part.status))
 
 
-def _found(action: Any, ids: Ids) -> Any:
-    """An action with this draft's ids. One that comes as an id could only be somebody else's."""
-    if isinstance(action, dict) and set(action) == {"$ref"}:
-        kind, _, place = str(action["$ref"]).partition("/")
-        known = {str(i): one for i, one in enumerate(ids.get(kind, ()), start=1)}
-        if place not in known:
-            raise pf.wrong("one of Muse’s cards speaks of something that is not there")
-        return known[place]
-    if isinstance(action, dict):
-        return {key: _found(inner, ids) for key, inner in action.items()}
-    if isinstance(action, list):
-        return [_found(inner, ids) for inner in action]
-    if isinstance(action, str) and _ANY_ID.match(action):
-        raise pf.wrong("one of Muse’s cards speaks of something that is not there")
-    return action
+def _action(action: pf.Action | None, versions: Sequence[str]) -> dict[str, Any] | None:
+    """With this draft's ids."""
+    match action:
+        case pf.CompareAction(kind=kind, versions=refs):
+            return {"kind": kind, "versions": [versions[ref.number - 1] for ref in refs]}
+        case pf.LabelAction(kind=kind, label=label, version_id=ref):
+            return {"kind": kind, "label": label, "version_id": versions[ref.number - 1]}
+        case pf.OpenAction(kind=kind, version_id=ref):
+            return {"kind": kind, "version_id": versions[ref.number - 1]}
+    return None

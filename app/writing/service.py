@@ -70,11 +70,16 @@ def titled(text: str, fallback: str = UNTITLED) -> tuple[str, list[str]]:
     return fallback, found
 
 
+def one_line(title: str) -> str:
+    """A title as it is stored: without line breaks, and never blank."""
+    return " ".join(title.split()) or UNTITLED
+
+
 def create_draft(session: Session, writer_id: str, wanted: v.NewDraft) -> v.DraftView:
-    title, texts = (wanted.title or "").strip(), text_paragraphs.split(wanted.text or "")
+    title, texts = wanted.title or "", text_paragraphs.split(wanted.text or "")
     if wanted.sample:
         title, texts = titled(SAMPLE.read_text("utf-8"))
-    draft = Draft(writer_id=writer_id, title=title or UNTITLED, number=0)
+    draft = Draft(writer_id=writer_id, title=one_line(title), number=0)
     session.add(draft)
     session.flush()
     source = "sample" if wanted.sample else "text" if texts else "empty"
@@ -132,7 +137,7 @@ def latest_draft(session: Session, writer_id: str) -> str | None:
 
 def rename(session: Session, writer_id: str, draft_id: str, title: str) -> v.DraftEntry:
     draft = store.hold(session, writer_id, draft_id)
-    title = title.strip() or UNTITLED
+    title = one_line(title)
     if title != draft.title:
         draft.title, draft.updated_at = title, now()
         note(session, writer_id, draft.id, events.DraftRenamed(title=title))
@@ -274,16 +279,13 @@ def _set_text(
     return version
 
 
-def note_version(
-    session: Session, draft: Draft, version: Version, parents: list[str], *, head: bool, status: str | None = None
-) -> None:
-    """`status` is the one it had at first, where that is another than now."""
+def note_version(session: Session, draft: Draft, version: Version, parents: list[str], *, head: bool) -> None:
     event = events.VersionCreated(
         paragraph_id=version.paragraph_id,
         number=version.number,
         parents=parents,
         operation=version.operation,
-        status=status or version.status,
+        status=version.status,
         head=head,
         removed=head and not version.text,
         text_sha256=hashlib.sha256(version.text.encode()).hexdigest(),

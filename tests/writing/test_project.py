@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from httpx2 import Response
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from starlette.testclient import TestClient
 
 import app.writing.invariants  # noqa: F401  (adds its rules to the check)
@@ -78,6 +78,20 @@ def db(app: FastAPI) -> Database:
     return database
 
 
+def attach(desk: Desk) -> None:
+    """Goals, the first the active one, and sources; one of each taken off again."""
+    area = {"engagement": [40, 60.25], "exposition": [45.1, 70]}
+    for audience in ("Farmers", "Judges", "Teachers"):
+        goals = ok(desk.client.post(f"/api/drafts/{desk.id}/goals", json={"audience": audience, **area}), 201)["goals"]
+    ok(desk.client.delete(f"/api/goals/{goals[1]['id']}"))
+    ok(desk.client.post(f"/api/goals/{goals[0]['id']}/activate"))
+    sources = [
+        ok(desk.client.post(f"/api/drafts/{desk.id}/sources", json={"title": f"S{i}", "text": f"Source {i}.\n"}), 201)
+        for i in range(4)
+    ]
+    ok(desk.client.delete(f"/api/drafts/{desk.id}/sources/{sources[1]['id']}"), 204)
+
+
 @pytest.fixture
 def desk(client: TestClient, db: Database) -> Desk:
     """A draft that has been through everything there is."""
@@ -97,6 +111,7 @@ def desk(client: TestClient, db: Database) -> Desk:
     made.ask(second["head"])  # waits for its turn, and ends in the file
     stopped = made.ask(landed[0])["id"]
     ok(client.post(f"/api/generations/{stopped}/stop"))
+    attach(made)
     with db.write() as session:
         draft = session.get_one(Draft, made.id)
         draft.number += 1
@@ -115,27 +130,25 @@ def desk(client: TestClient, db: Database) -> Desk:
 
         note_version(session, draft, combined, [landed[2], landed[0]], head=False)
         note(session, draft.writer_id, draft.id, VersionArchived(), combined.id)
-        area = {"engagement_low": 40, "engagement_high": 60.25, "exposition_low": 45.1, "exposition_high": 70}
-        goal = Goal(draft_id=made.id, audience="Farmers", active=True, **area)
         # Of one moment, so that only their order of ids tells them apart.
-        moment = datetime(2026, 3, 1, 12, 0, 0, 5, UTC)
-        judges = Goal(draft_id=made.id, audience="Judges", active=False, removed=True, **area)
-        later = datetime(2100, 1, 1, tzinfo=UTC)
-        teachers = Goal(draft_id=made.id, audience="Teachers", active=False, created_at=later, **area)
-        session.add_all([goal, judges, teachers])
-        session.add_all(
-            Source(draft_id=made.id, title=f"S{i}", text="A source.\n" * i, removed=i == 1, created_at=moment)
-            for i in range(4)
+        session.execute(update(Source).values(created_at=datetime(2026, 3, 1, 12, 0, 0, 5, UTC)))
+        session.execute(
+            update(Goal).where(Goal.audience == "Teachers").values(created_at=datetime(2100, 1, 1, tzinfo=UTC))
         )
-        session.flush()
         card = {"topic": f"path:{first['id']}", "observation": "You went back and forth.", "question": "Is that meant?"}
-        session.add(
+        actions: list[tuple[str, dict[str, Any] | None]] = [
+            ("never", {"kind": "label", "label": "use-analogy", "version_id": landed[0]}),
+            ("shown", {"kind": "compare", "versions": [landed[0], landed[2], combined.id]}),
+            ("applied", {"kind": "open", "version_id": landed[1]}),
+            ("not-now", None),
+        ]
+        session.add_all(
             MuseCard(
-                draft_id=made.id, cites=[landed[0], combined.id], status="never", model_id="m", **card,
-                action={"kind": "label", "label": "use-analogy", "on": [landed[0], goal.id], "draft": made.id},
+                draft_id=made.id, cites=[landed[0], combined.id], status=status, model_id="m", action=action,
+                created_at=datetime(2026, 3, 1 + i, tzinfo=UTC), **card,
             )
+            for i, (status, action) in enumerate(actions)
         )  # fmt: skip
-        session.add(MuseCard(draft_id=made.id, cites=[], action={"prompt": str(uuid.uuid4())}, **card))
     assert check(db) == []
     return made
 
@@ -195,11 +208,27 @@ def test_what_is_brought_in_is_what_was_there(client: TestClient, desk: Desk, el
         cards = session.scalars(select(MuseCard).order_by(MuseCard.created_at, MuseCard.id)).all()
         known = {version["id"]: version["number"] for version in after["versions"]}
         assert {known[i] for i in cards[0].cites} == {known_of(before, i) for i in cited(client, desk)}
-        assert cards[0].action["on"][0] in known
-        assert cards[0].action["on"][1] == after["goals"][0]["id"]
-        assert cards[0].action["draft"] == after["id"]
         assert cards[0].topic == f"path:{after['paragraphs'][1]['id']}"
-        assert cards[1].action is None, "what it would apply stayed behind"
+        numbers = {version["id"]: version["number"] for version in before["versions"]}
+        assert [numbered(card.action, known) for card in cards] == [
+            numbered(action, numbers) for action in actions_of(client, desk)
+        ]
+        assert [card.status for card in cards] == ["never", "shown", "applied", "not-now"]
+
+
+def numbered(action: Any, numbers: dict[str, int]) -> Any:
+    """An action with numbers instead of versions' ids."""
+    if isinstance(action, dict):
+        return {key: numbered(value, numbers) for key, value in action.items()}
+    if isinstance(action, list):
+        return [numbers[one] for one in action]
+    return numbers.get(action, action)
+
+
+def actions_of(client: TestClient, desk: Desk) -> list[Any]:
+    with client.app.state.db.read() as session:  # type: ignore[attr-defined]
+        own = select(MuseCard).where(MuseCard.draft_id == desk.id).order_by(MuseCard.created_at, MuseCard.id)
+        return [card.action for card in session.scalars(own)]
 
 
 def known_of(draft: Any, version_id: str) -> int:
@@ -286,6 +315,14 @@ def put(line: int, **values: Any) -> Callable[[list[Any]], Any]:
     return lambda lines: lines[line].update(values)
 
 
+def opens(ref: str) -> dict[str, Any]:
+    return {"kind": "open", "version_id": {"$ref": ref}}
+
+
+def compares(*refs: str) -> dict[str, Any]:
+    return {"kind": "compare", "versions": [{"$ref": ref} for ref in refs]}
+
+
 WRONG: dict[str, tuple[str, Callable[[list[Any]], Any], str]] = {
     "parent-that-is-not-there": ("versions.jsonl", put(4, parents=[999]), "project-wrong"),
     "parent-of-itself": ("versions.jsonl", put(4, parents=[5]), "project-wrong"),
@@ -305,8 +342,45 @@ WRONG: dict[str, tuple[str, Callable[[list[Any]], Any], str]] = {
     "generation-from-nowhere": ("generations.jsonl", put(0, parent=9999), "project-wrong"),
     "two-active-goals": ("goals.jsonl", lambda x: [goal.update(active=True) for goal in x], "project-wrong"),
     "card-cites-nothing": ("cards.jsonl", put(0, cites=[9999]), "project-wrong"),
-    "card-names-nothing": ("cards.jsonl", put(0, action={"on": {"$ref": "version/9999"}}), "project-wrong"),
-    "card-names-anothers": ("cards.jsonl", put(0, action={"on": str(uuid.uuid4())}), "project-wrong"),
+    "card-opens-nothing": ("cards.jsonl", put(0, action=opens("version/9999")), "project-wrong"),
+    "card-compares-nothing": ("cards.jsonl", put(0, action=compares("version/1", "version/9999")), "project-wrong"),
+    "card-opens-anothers": (
+        "cards.jsonl",
+        put(0, action={"kind": "open", "version_id": str(uuid.uuid4())}),
+        "project-damaged",
+    ),
+    "card-opens-no-version": ("cards.jsonl", put(0, action=opens("paragraph/1")), "project-damaged"),
+    "card-opens-version-nought": ("cards.jsonl", put(0, action=opens("version/0")), "project-damaged"),
+    "card-is-a-reference": ("cards.jsonl", put(0, action={"$ref": "version/1"}), "project-damaged"),
+    "card-compares-a-number": (
+        "cards.jsonl",
+        put(0, action={"kind": "compare", "versions": 3}),
+        "project-damaged",
+    ),
+    "card-compares-one": ("cards.jsonl", put(0, action=compares("version/1")), "project-damaged"),
+    "card-presses-on-nothing": ("cards.jsonl", put(0, action={"kind": "label", "label": "x"}), "project-damaged"),
+    "card-of-an-unknown-kind": (
+        "cards.jsonl",
+        put(0, action={**opens("version/1"), "kind": "__proto__"}),
+        "project-damaged",
+    ),
+    "card-of-an-unknown-status": ("cards.jsonl", put(0, status="bogus"), "project-damaged"),
+    "too-many-candidates": ("generations.jsonl", put(0, n=9), "project-damaged"),
+    "more-than-all-of-the-other": ("generations.jsonl", put(0, other=2, mix=1.5), "project-damaged"),
+    "less-than-none-of-the-other": ("generations.jsonl", put(0, other=2, mix=-0.5), "project-damaged"),
+    "generation-of-another-paragraph": ("generations.jsonl", put(0, parent=2), "project-wrong"),
+    "generation-with-another-paragraphs": ("generations.jsonl", put(0, other=2, mix=0.5), "project-wrong"),
+    "part-of-no-slot": ("generations.jsonl", put(0, partial={"one": "Cells"}), "project-damaged"),
+    "problem-without-words": ("generations.jsonl", put(0, problem={"code": 7}), "project-damaged"),
+    "goal-upside-down": ("goals.jsonl", put(0, engagement_low=61), "project-wrong"),
+    "goal-too-narrow": ("goals.jsonl", put(0, exposition_high=46), "project-wrong"),
+    "goal-out-of-bounds": ("goals.jsonl", put(0, engagement_high=201), "project-damaged"),
+    "goal-for-nobody": ("goals.jsonl", put(0, audience=" "), "project-damaged"),
+    "goal-for-too-many-words": ("goals.jsonl", put(0, audience="x" * 81), "project-damaged"),
+    "source-without-text": ("sources.jsonl", put(0, text=" \n"), "project-damaged"),
+    "source-too-long": ("sources.jsonl", put(0, text="x" * 1_000_001), "project-damaged"),
+    "source-without-title": ("sources.jsonl", put(0, title=""), "project-damaged"),
+    "source-with-endless-title": ("sources.jsonl", put(0, title="x" * 201), "project-damaged"),
     "unknown-status": ("versions.jsonl", put(4, status="lost"), "project-damaged"),
     "unfinished": ("generations.jsonl", put(0, status="running"), "project-damaged"),
     "unknown-field": ("versions.jsonl", put(4, writer_id="x"), "project-damaged"),
@@ -347,22 +421,55 @@ def test_what_is_wrong_with_a_file_is_said_and_nothing_is_stored(client: TestCli
         ),
         "missing": (zipped({n: d for n, d in files.items() if n != "goals.jsonl"}), "project-damaged"),
         "one-too-many": (zipped({**files, "../../etc/passwd": b"x"}), "project-damaged"),
-        "newer": (
-            zipped({"manifest.json": json.dumps({**manifest, "format": 2, "files": 7}).encode()}, seal=False),
-            "project-newer",
-        ),
-        "older-than-any": (
-            zipped({**files, "manifest.json": json.dumps({**manifest, "format": 0}).encode()}, seal=False),
-            "project-damaged",
-        ),
+        **{
+            f"newer: {number!r}"[:20]: (
+                zipped({"manifest.json": json.dumps({**manifest, "format": number, "files": 7}).encode()}, seal=False),
+                "project-newer",
+            )
+            for number in (2, 2.5, "2", 10**300)
+        },
+        **{
+            f"no format: {number!r}": (
+                zipped({**files, "manifest.json": json.dumps({**manifest, "format": number}).encode()}, seal=False),
+                "project-damaged",
+            )
+            for number in (0, 1.0, True, "1", "new", None)
+        },
         "deep": (zipped({**files, "versions.jsonl": deep}), "project-damaged"),
         "not-utf8": (zipped({**files, "sources.jsonl": b"\xff\xfe\n"}), "project-damaged"),
     }
     for name, (data, code) in bad.items():
         problem = refused(bring(client, data), 422, code)
         assert problem["detail"].endswith("Nothing was imported."), name
-    assert "newer release" in refused(bring(client, bad["newer"][0]), 422, "project-newer")["detail"]
+        assert len(problem["detail"]) < 250, name
+        assert ("newer release" in problem["detail"]) == (code == "project-newer")
     assert everything_in(db) == before
+
+
+def test_no_more_is_brought_in_than_a_draft_may_have(client: TestClient, db: Database, desk: Desk) -> None:
+    files = unzipped(export(client, desk.id))
+    before = everything_in(db)
+    for name, most in (("sources", 20), ("goals", 50), ("cards", projectfile.MOST_RECORDS)):
+        last = files[f"{name}.jsonl"].splitlines(keepends=True)[-1]  # the last goal is not the active one
+        problem = refused(
+            bring(client, zipped({**files, f"{name}.jsonl": last * (most + 1)})), 413, "project-too-large"
+        )
+        assert f"{name}.jsonl has more than {most:,} lines" in problem["detail"]
+    assert everything_in(db) == before
+    most_goals = zipped({**files, "goals.jsonl": files["goals.jsonl"].splitlines(keepends=True)[-1] * 50})
+    assert len(ok(client.get(f"/api/drafts/{ok(bring(client, most_goals), 201)['id']}"))["goals"]) == 50
+
+
+def test_a_title_has_one_line_at_every_door(client: TestClient, db: Database) -> None:
+    made = ok(client.post("/api/drafts", json={"title": "One\r\n# two\u2028three"}), 201)
+    assert made["title"] == "One # two three"
+    assert ok(client.patch(f"/api/drafts/{made['id']}", json={"title": " Four\n\nfive "}))["title"] == "Four five"
+    assert ok(client.patch(f"/api/drafts/{made['id']}", json={"title": "\n"}))["title"] == "Untitled draft"
+    files = unzipped(export(client, made["id"]))
+    for title, told in (("Six\n\tseven", "Six seven"), (" \n", "Untitled draft")):
+        data = zipped(edited(files, "draft.json", put(0, title=title)))
+        assert ok(bring(client, data), 201)["title"] == told
+    assert check(db) == []
 
 
 def test_absurd_sizes_are_refused_before_they_are_unpacked(client: TestClient, db: Database) -> None:

@@ -212,5 +212,9 @@ def test_an_empty_draft_exports_as_its_title(client: TestClient) -> None:
     for name in ("export.md", "export.docx"):
         answer = client.get(f"/api/drafts/{draft['id']}/{name}", params={"provenance": "1"})
         assert answer.status_code == 200, answer.text
+        if name == "export.md":
+            assert answer.text.endswith("## Who wrote which sentence\n\nThere is no text yet.\n")
     document = docx.Document(io.BytesIO(answer.content))
     assert document.paragraphs[0].text == "\ufffdOdd\ufffd title 🙂"
+    assert [p.text for p in document.paragraphs[1:]] == ["Who wrote which sentence", "There is no text yet."]
+    assert not document.tables
