@@ -73,7 +73,7 @@ function preview(a, b) {
   const same = unchanged(merge);
   const move = moveWords(merge, a);
   return el("section", { class: "merged", "aria-label": "The sentences at this mix" },
-    el("p", { class: "dim" }, same ? `At this mix the text is version ${store.versionOf(same).number} as it is.` : move ? `Sentence by sentence; ${move} than version ${a.number}.` : "Sentence by sentence."),
+    el("p", { class: "dim" }, same ? `At this mix the text is version ${store.versionOf(same).number} as it is.` : move ? `Sentence by sentence; against version ${a.number}: ${move}.` : "Sentence by sentence."),
     el("div", { class: "compare-text sentences", tabindex: "0", role: "group", "aria-label": "Sentences and where they are from" }, sentences(merge.sentences, a, b)));
 }
 
@@ -84,8 +84,10 @@ function draw() {
   const slider = el("input", {
     type: "range", min: "0", max: "1", step: String(STEP), value: String(shown.mix), "aria-label": "Mix of the two versions", "aria-valuetext": words, data: { key: "mix" },
     oninput: (event) => setMix(Number(event.target.value)),
+    onkeydown: (event) => { if (event.key === "Enter") write(); },
   });
   const why = whyNotWrite();
+  const write = () => (why || shown.problem ? announce(why || shown.problem.sentence) : go());
   const nothing = shown.problem ? "none" : merge && unchanged(merge) ? "same" : !merge ? "none" : "";
   redraw(dialog(),
     el("div", { class: "head-row" }, el("h2", { id: "combine-heading" }, `Combine versions ${a.number} and ${b.number}`), el("button", { class: "quiet only-icon", type: "button", "aria-label": "Close", data: { key: "close" }, onclick: () => dialog().close() }, icon("cross"))),
@@ -95,7 +97,7 @@ function draw() {
     preview(a, b),
     why ? el("p", { class: "dim" }, why) : null,
     el("div", { class: "row" },
-      el("button", { class: "button primary", type: "button", data: { key: "combine" }, "aria-disabled": why || shown.problem ? "true" : null, onclick: () => (why || shown.problem ? announce(why || shown.problem.sentence) : go()) }, "Combine"),
+      el("button", { class: "button primary", type: "button", data: { key: "combine" }, "aria-disabled": why || shown.problem ? "true" : null, onclick: write }, "Combine"),
       el("button", { class: "button", type: "button", data: { key: "merge" }, "aria-disabled": nothing ? "true" : null, onclick: () => (nothing ? announce("Move the slider first.") : mergeNow(shown.a, shown.b, shown.mix)) }, "Sentence merge, without the model")));
 }
 
@@ -105,7 +107,11 @@ function go() {
   store.select(shown.a);
   showPane("version");
   ask(shown.a, shown.b, shown.mix);
+  focusOpened();
 }
+
+/** The bar that had the focus goes with the picking; the version that is open takes it, once it is drawn. */
+const focusOpened = () => setTimeout(() => byId("opened").querySelector("[data-key=opened]")?.focus());
 
 /** The measured sentence merge as a version, at once. */
 export async function mergeNow(a, b, mix) {
@@ -113,6 +119,7 @@ export async function mergeNow(a, b, mix) {
   if (!version) return;
   if (dialog().open) dialog().close();
   store.setPicked([]);
+  focusOpened();
 }
 
 export function start() {

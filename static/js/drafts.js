@@ -27,9 +27,16 @@ async function guarded(work) {
 }
 
 const create = (body) => guarded(async () => {
-  await outbox.settled();
-  const draft = await post("/api/drafts", body);
-  location.assign(`/drafts/${draft.id}`);
+  // What is typed on the way is not meant for the draft that is left.
+  document.body.inert = true;
+  try {
+    await outbox.settled();
+    const draft = await post("/api/drafts", body);
+    location.assign(`/drafts/${draft.id}`);
+  } catch (problem) {
+    document.body.inert = false;
+    throw problem;
+  }
 });
 
 function doom(id) {

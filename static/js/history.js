@@ -27,7 +27,7 @@ function listed() {
   return [...state.versions.values()].filter((version) =>
     !version.folded && store.numberOf(version.paragraph_id) > 0 && version.text.trim()
     && (whose === "draft" || (query && !state.paragraph) || version.paragraph_id === state.paragraph)
-    && version.archived === (status === "archived")
+    && (version.archived === (status === "archived") || (query && status === "all"))
     && (["all", "archived"].includes(status) || kindOf(version) === status)
     && matches(version));
 }

@@ -52,7 +52,7 @@ export function nameOf(version) {
   const move = moveWords(version, store.parentOf(version));
   const from = version.parents.length > 1 ? ` from versions ${store.parentsOf(version).map((it) => it.number).join(" and ")}` : "";
   const picked = state.picked.includes(version.id) ? ", picked" : "";
-  const where = move ? `${move} than its parent` : placeWords(version.placement);
+  const where = move ? `against its parent ${move}` : placeWords(version.placement);
   const inDraft = store.isHead(version) ? ", in the draft" : "";
   const goal = goalWords(version.placement, store.activeGoal(), state.ui.numbers);
   const what = `${KIND_WORDS[kindOf(version)]}${from}${inDraft}${picked}`;

@@ -143,7 +143,7 @@ function hand(version) {
       disk.put("notes", { key: `hand:${version.id}`, text: area.value });
     },
     onkeydown: (event) => {
-      if (event.key === "Escape") stopEditing(version.id);
+      if (event.key === "Escape") stopEditing(version.id, { keep: true });
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) keep();
     },
   });
@@ -160,8 +160,9 @@ function hand(version) {
     el("button", { class: "quiet", type: "button", onclick: () => stopEditing(version.id) }, "Cancel"))];
 }
 
-function stopEditing(id) {
-  disk.erase("notes", `hand:${id}`);
+/** `keep`: what was typed comes back with the next *Edit by hand*. */
+function stopEditing(id, { keep = false } = {}) {
+  if (!keep) disk.erase("notes", `hand:${id}`);
   store.setUi({ editing: null });
   root().querySelector("[data-key=edit]")?.focus();
 }
@@ -195,7 +196,7 @@ function draw() {
   redraw(root(),
     el("div", { class: "head-row" },
       el("h3", { tabindex: "-1", data: { key: "opened" } }, `Paragraph ${store.numberOf(version.paragraph_id)}, version ${version.number}`), tag(version)),
-    el("div", { class: "move-row" }, el("p", { class: "dim" }, [moves ? `${capital(moves)} than version ${parent.number}.` : `${capital(placeWords(version.placement))}.`, flags.length ? ` ${capital(flags.join(", "))}.` : "", store.isHead(version) ? " In the draft." : "", goal ? ` ${capital(goal)}.` : ""].join("")),
+    el("div", { class: "move-row" }, el("p", { class: "dim" }, [moves ? `Against version ${parent.number}: ${moves}.` : `${capital(placeWords(version.placement))}.`, flags.length ? ` ${capital(flags.join(", "))}.` : "", store.isHead(version) ? " In the draft." : "", goal ? ` ${capital(goal)}.` : ""].join("")),
       !editing && parent && detail?.diff?.length ? el("button", { class: "quiet", type: "button", data: { key: "toggle" }, "aria-pressed": state.ui.changes, onclick: () => store.setUi({ changes: !state.ui.changes }) }, "Changes") : null),
     ...(editing ? hand(version) : [
       ...body(version, detail),

@@ -1,6 +1,8 @@
 // Single keys, when nothing is being typed; they can be switched off. And the page that lists them.
 import { archive, confirm, discard, pick, place, placeAll, restore, unarchive } from "./actions.js";
 import { fit, focusCanvas, zoom } from "./canvas.js";
+import { openCombine } from "./combine.js";
+import { openCompare } from "./compare.js";
 import { byId, el, icon, isTyping } from "./dom.js";
 import { focusParagraph } from "./editor.js";
 import { current, press, stop } from "./generations.js";
@@ -28,6 +30,8 @@ const KEYS = {
   d: () => { const it = selected(); if (it?.status === "discarded") restore(it.id); else if (it && !store.isHead(it)) discard(it.id); },
   a: () => { const it = selected(); if (it?.archived) unarchive(it.id); else if (it && !store.isHead(it)) archive(it.id); },
   e: () => { const it = selected(); if (it && it.status !== "discarded") editByHand(it.id); },
+  v: () => { if (state.picked.length > 1) openCompare(state.picked); },
+  j: () => { if (state.picked.length === 2) openCombine(...state.picked); },
   x: () => { const it = selected(); if (it) pick(it.id); },
   ".": () => { const it = current(); if (it) stop(it.id); },
   o: goal.toggle,
@@ -37,7 +41,7 @@ const KEYS = {
 
 const HELP = [
   ["Canvas", [["P", "Place the selected paragraph"], ["⇧ P", "Place all paragraphs"], ["G", "Go to the canvas"], ["← ↑ ↓ →", "Move between versions"], ["Enter", "Open a version"], ["F", "Show everything"], ["O", "Draw a goal; Esc leaves"], ["+ −", "Zoom"]]],
-  ["Versions", [["1 … 0", "Press a label"], [".", "Stop writing"], ["C", "Confirm"], ["D", "Discard or restore"], ["A", "Archive or bring back"], ["E", "Edit by hand"], ["X", "Pick, to compare or combine"], ["M", "Muse: look back on the history"]]],
+  ["Versions", [["1 … 0", "Press a label"], [".", "Stop writing"], ["C", "Confirm"], ["D", "Discard or restore"], ["A", "Archive or bring back"], ["E", "Edit by hand"], ["X", "Pick, to compare or combine"], ["V", "Compare what is picked"], ["J", "Join the two that are picked"], ["M", "Muse: look back on the history"]]],
   ["Draft", [["Ctrl Z", "Undo, whatever it was"], ["Ctrl ⇧ Z", "Redo"], ["T", "Go to the text"], ["Enter", "New paragraph"], ["⇧ Enter", "New line"], ["⌫", "At the start: join with the one above"], ["Esc", "Leave the text"]]],
 ];
 
@@ -76,7 +80,7 @@ function toggleHelp() {
 
 function keydown(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
-  if (!enabled || isTyping(event.target)) return;
+  if (!enabled || document.body.inert || isTyping(event.target)) return;
   const digit = /^[0-9]$/.test(event.key) ? numbered()[(Number(event.key) + 9) % 10] : null;
   const act = digit ? () => press(digit.id) : KEYS[event.key];
   if (!act) return;

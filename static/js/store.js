@@ -279,7 +279,8 @@ export function takeIn({ versions, paragraphs, order, title, number, sources, go
     if (!known && !served.removed) after.text = headOf(served.id)?.text ?? "";
     if (state.selected && state.selected === before?.head) state.selected = after.head;
   }
-  const unsent = (id) => paragraphOf(id).head === null || isDirty(paragraphOf(id));
+  // A blank paragraph that the server never had is only the page's own place to begin.
+  const unsent = (id) => (paragraphOf(id).head === null ? paragraphOf(id).text.trim() !== "" : isDirty(paragraphOf(id)));
   const next = [...order];
   state.order.forEach((id, i) => {
     if (next.includes(id) || !unsent(id)) return;

@@ -113,8 +113,8 @@ function show(before, step, wasTyping) {
   const came = state.order.filter((id) => !before.has(id));
   const id = changed[0] ?? came[0] ?? (state.order.includes(step.paragraph_id) ? step.paragraph_id : null);
   if (!id) {
-    // The paragraph that held the caret has gone.
-    if (wasTyping && !isTyping(document.activeElement)) caretTo(nearest(before), Infinity);
+    // The paragraph that held the caret may have gone; whether it has is known once the page is drawn.
+    if (wasTyping) setTimeout(() => { if (!isTyping(document.activeElement)) caretTo(nearest(before), Infinity); });
     return;
   }
   const text = store.paragraphOf(id).text;
