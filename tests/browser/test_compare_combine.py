@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, expect
 
 from tests.browser.conftest import Complaints, Server
 from tests.browser.desk import labels_wake_up, node, place_all, press_and_wait
@@ -39,8 +39,17 @@ def pick(page: Page, *numbers: int) -> Locator:
     return page.locator(".picked-bar")
 
 
+def at_rest(page: Page, *nodes: Locator) -> list[FloatRect | None]:
+    """Where they stand once the canvas has stopped moving them."""
+    before: list[FloatRect | None] = []
+    while before != (places := [node.bounding_box() for node in nodes]):
+        before = places
+        page.wait_for_timeout(250)
+    return places
+
+
 def drag(page: Page, start: Locator, end: Locator) -> None:
-    places = [place.bounding_box() for place in (start, end)]
+    places = at_rest(page, start, end)
     (ax, ay), (bx, by) = ((b["x"] + b["width"] / 2, b["y"] + b["height"] / 2) for b in places if b)
     page.mouse.move(ax, ay)
     page.mouse.down()
