@@ -36,6 +36,7 @@ WATCH = """() => {
   document.addEventListener("click", () => { seen.click = performance.now(); }, { capture: true, once: true });
   const words = (it) => it.textContent.trim().split(/\\s+/).length;
   new MutationObserver(() => {
+    if (!seen.click) return;
     const now = performance.now();
     if (document.querySelector(".ghost")) seen.ghost ??= now;
     const live = [...document.querySelectorAll("#candidates .candidate.live .words")];
@@ -102,6 +103,7 @@ def measure() -> dict[str, Any]:
         open_after, ready_after = until(url + "/healthz"), until(url + "/readyz")
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(CHROMIUM))
         page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.add_init_script("localStorage.setItem('tour', 'done')")
         page.goto(url)
         page.wait_for_load_state("networkidle")
         paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
