@@ -1,8 +1,8 @@
 """Hidden states of the untuned base model, one vector a sentence.
 
 The vector is the mean over a sentence's tokens, the first left out, of some decoder blocks' outputs side by side. The
-first token is left out because it holds the attention sink: its state is two orders of magnitude larger than the rest and says
-nothing of the sentence (massive activations, arXiv 2402.17762).
+first token is left out because it holds the attention sink: its state is two orders of magnitude larger than the rest
+and says nothing of the sentence (massive activations, arXiv 2402.17762).
 """
 
 from __future__ import annotations

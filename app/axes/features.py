@@ -31,67 +31,95 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from app.text import citations, hedges, names, quantities, sentences
+from app.text import citations, hedges, quantities
 
-_WORD = re.compile(r"[^\W\d_]+(?:[’'-][^\W\d_]+)*")
+WORD = re.compile(r"[^\W\d_]+(?:[’'-][^\W\d_]+)*")
 RARE = 3.0
 """Zipf frequency (log10 of uses in a thousand million words) below which a word is rare: less than 1 in a million."""
 
 
-def _words(*lines: str) -> re.Pattern[str]:
+def _words(listed: str) -> re.Pattern[str]:
     """Whole words or phrases, whatever their case; a star stands for any ending."""
-    entries = [entry.strip() for line in lines for entry in line.split(",") if entry.strip()]
+    entries = [" ".join(entry.split()) for entry in listed.split(",")]
     parts = [re.escape(e).replace(r"\*", r"\w*").replace(r"\ ", r"\s+") for e in sorted(entries, key=len, reverse=True)]
     return re.compile(rf"(?<![\w’'-])(?:{'|'.join(parts)})(?![\w-])", re.IGNORECASE)
 
 
 _ATTRIBUTION = _words(
-    "according to, said, says, told, tells, explains, explained, notes, noted, adds, added, argue, argues, argued",
-    "reported, report, reports, wrote, writes, cited, published, in a statement, in an interview, the authors",
-    "professor of, lead author, co-author, coauthor, director of, scientist at, researcher at, professor at",
+    """
+    according to, said, says, told, tells, explains, explained, notes, noted, adds, added, argue, argues, argued,
+    reported, report, reports, wrote, writes, cited, published, in a statement, in an interview, the authors,
+    professor of, lead author, co-author, coauthor, director of, scientist at, researcher at, professor at
+    """
 )
 _DEFINITION = _words(
-    "called, known as, defined as, refers to, referred to as, means that, meaning, that is, i.e., which means",
-    "in other words, for example, for instance, such as, is a type of, is a kind of, a form of, consist* of, e.g.",
-    "made up of, composed of, also known, namely, are types of, is the study of, is a process, the process of, the term",
+    """
+    called, known as, defined as, refers to, referred to as, means that, meaning, that is, i.e., which means, in
+    other words, for example, for instance, such as, is a type of, is a kind of, a form of, consist* of, e.g., made
+    up of, composed of, also known, namely, are types of, is the study of, is a process, the process of, the term
+    """
 )
 _CAUSE = _words(
-    "because, because of, therefore, thus, hence, consequently, as a result, due to, leads to, led to, lead to, caus*",
-    "so that, in order to, results in, resulted in, trigger*, this allows, allows, enabl*, which makes, thereby, by doing",
-    "the reason, is why, depends on, depend on, produces, prevent*",
+    """
+    because, because of, therefore, thus, hence, consequently, as a result, due to, leads to, led to, lead to,
+    caus*, so that, in order to, results in, resulted in, trigger*, this allows, allows, enabl*, which makes,
+    thereby, by doing, the reason, is why, depends on, depend on, produces, prevent*
+    """
 )
 _FINDING = _words(
-    "found, find, finds, findings, finding, results, result, show, shows, showed, shown, reveal*, discover*, demonstrat*",
-    "suggest*, indicat*, conclu*, evidence, study, studies, research, team, experiment*, analysis, analyzed, analysed",
-    "measured, observed, confirmed, compared with, compared to, significantly, percent, per cent, trial, data",
+    """
+    found, find, finds, findings, finding, results, result, show, shows, showed, shown, reveal*, discover*,
+    demonstrat*, suggest*, indicat*, conclu*, evidence, study, studies, research, team, experiment*, analysis,
+    analyzed, analysed, measured, observed, confirmed, compared with, compared to, significantly, percent, per cent,
+    trial, data
+    """
 )
 _PROMISE = _words(
-    "could, may, might, hope, hopes, hoped, will, future, someday, one day, potential*, promising, promise, help, helps",
-    "improve*, improving, benefit*, pave the way, lead to new, better, treat*, therap*, cure, solution*, implications",
-    "important, importance, risk*, threat*, protect*, policy, policymakers, society, impact*, consequences, patients",
+    """
+    could, may, might, hope, hopes, hoped, will, future, someday, one day, potential*, promising, promise, help,
+    helps, improve*, improving, benefit*, pave the way, lead to new, better, treat*, therap*, cure, solution*,
+    implications, important, importance, risk*, threat*, protect*, policy, policymakers, society, impact*,
+    consequences, patients
+    """
 )
 _PERSON = _words(
-    "he, she, him, her, his, hers, himself, herself, they, them, their, who, man, woman, men, women, boy, girl, child",
-    "children, mother, father, parents, brother, sister, friend*, wife, husband, son, daughter, family, families, people",
-    "person, student*, colleague*, grandmother, grandfather, kid, kids, baby, babies, dr., mr., mrs., ms., prof.",
+    """
+    he, she, him, her, his, hers, himself, herself, they, them, their, who, man, woman, men, women, boy, girl,
+    child, children, mother, father, parents, brother, sister, friend*, wife, husband, son, daughter, family,
+    families, people, person, student*, colleague*, grandmother, grandfather, kid, kids, baby, babies, dr., mr.,
+    mrs., ms., prof.
+    """
 )
-_SELF = _words("I, me, my, mine, myself, we, us, our, ours, ourselves, I’m, I'm, we’re, we're, I've, I’ve, we've, we’ve")
+_SELF = _words(
+    """
+    I, me, my, mine, myself, we, us, our, ours, ourselves, I’m, I'm, we’re, we're, I've, I’ve, we've, we’ve
+    """
+)
 _ADDRESS = _words(
-    "you, your, yours, yourself, you’re, you're, you’ve, you've, you’ll, you'll, you’d, you'd, imagine, picture this",
-    "think of, think about, consider, suppose, let’s, let's, look at, remember, ask yourself, try to, take a look, let us",
+    """
+    you, your, yours, yourself, you’re, you're, you’ve, you've, you’ll, you'll, you’d, you'd, imagine, picture this,
+    think of, think about, consider, suppose, let’s, let's, look at, remember, ask yourself, try to, take a look,
+    let us
+    """
 )
 _COMPARISON = _words(
-    "like a, like an, like the, like those, as if, as though, just as, akin to, similar to, analog*, metaphor*, resembl*",
-    "reminiscent, compared to, equivalent of, think of it as, the way a, imagine, as big as, as much as, as small as",
-    "the size of, sort of like, kind of like, just like, much like, more like, acts as, act as, works like, work like",
-    "looks like, look like, same way, so-called, virtual, version of, in the same way, equivalent to, sounds like, like",
+    """
+    like a, like an, like the, like those, as if, as though, just as, akin to, similar to, analog*, metaphor*,
+    resembl*, reminiscent, compared to, equivalent of, think of it as, the way a, imagine, as big as, as much as, as
+    small as, the size of, sort of like, kind of like, just like, much like, more like, acts as, act as, works like,
+    work like, looks like, look like, same way, so-called, virtual, version of, in the same way, equivalent to,
+    sounds like, like
+    """
 )
 _SCENE = _words(
-    "one day, one morning, one night, that day, that night, that morning, last week, last year, yesterday, years ago",
-    "ago, once, morning, afternoon, evening, night, monday, tuesday, wednesday, thursday, friday, saturday, sunday",
-    "when, while, began, started, went, came, walked, ran, sat, stood, looked, watched, saw, heard, felt, stared, drove",
-    "arrived, turned, remember*, grew up, born, at first, eventually, finally, then, after, before, suddenly, until, later",
-    "january, february, march, april, june, july, august, september, october, november, december, in 19*, in 20*",
+    """
+    one day, one morning, one night, that day, that night, that morning, last week, last year, yesterday, years ago,
+    ago, once, morning, afternoon, evening, night, monday, tuesday, wednesday, thursday, friday, saturday, sunday,
+    when, while, began, started, went, came, walked, ran, sat, stood, looked, watched, saw, heard, felt, stared,
+    drove, arrived, turned, remember*, grew up, born, at first, eventually, finally, then, after, before, suddenly,
+    until, later, january, february, march, april, june, july, august, september, october, november, december, in
+    19*, in 20*
+    """
 )
 _CONCRETE = """
 angle ant apple arch arm army baby bag ball band basin basket bath bed bee bell berry bird blade board boat bone book
@@ -107,11 +135,12 @@ teeth town train tray tree trousers umbrella wall watch wheel whip whistle windo
 """
 _PICTURABLE = frozenset(form for word in _CONCRETE.split() for form in (word, f"{word}s", f"{word}es"))
 _QUOTED = re.compile(r"[\"“”]([^\"“”]{2,400})[\"“”]")
+_STOP = re.compile(r"[.!?][”’)]*(?=\s+[“‘(]*[A-Z]|$)")
 _QUESTION = re.compile(r"[^.!?]*\?")
 
 
 @cache
-def _zipf(word: str) -> float:
+def zipf(word: str) -> float:
     from wordfreq import zipf_frequency
 
     return float(zipf_frequency(word, "en"))
@@ -131,13 +160,9 @@ def syllables(word: str) -> int:
 
 
 def _rare(text: str) -> list[str]:
-    """Not names: a capital within a sentence says that a word is one."""
-    named = {word for name in names.find(text) for word in name.text.split()}
-    return [m[0] for m in _WORD.finditer(text) if m[0] not in named and len(m[0]) > 2 and _zipf(m[0].lower()) < RARE]
-
-
-def _names_of_people(text: str) -> list[str]:
-    return [m[0] for m in _PERSON.finditer(text)]
+    """In lower case only: a rare word with a capital is a name more often than a term."""
+    words = (m[0] for m in WORD.finditer(text))
+    return [w for w in words if len(w) > 2 and w.islower() and zipf(w.replace("’", "'")) < RARE]
 
 
 def _matches(pattern: re.Pattern[str]) -> Callable[[str], list[str]]:
@@ -156,28 +181,38 @@ EVIDENCE: dict[str, Callable[[str], list[str]]] = {
     "promise": _matches(_PROMISE),
     "person": _matches(_PERSON),
     "self": _matches(_SELF),
-    "speech": lambda text: [w[0] for m in _QUOTED.finditer(text) for w in _WORD.finditer(m[1])],
+    "speech": lambda text: [w[0] for m in _QUOTED.finditer(text) for w in WORD.finditer(m[1])],
     "question": _matches(_QUESTION),
     "address": _matches(_ADDRESS),
     "comparison": _matches(_COMPARISON),
     "scene": _matches(_SCENE),
-    "concrete": lambda text: [m[0] for m in _WORD.finditer(text) if m[0].lower() in _PICTURABLE],
+    "concrete": lambda text: [m[0] for m in WORD.finditer(text) if m[0].lower() in _PICTURABLE],
 }
 """The words of a text that show a feature, in order."""
 NAMES = (*EVIDENCE, "grade")
 
 
 def grade(text: str) -> float:
-    """Flesch-Kincaid grade level, bounded to 0 and 24; 0 for a text without words."""
-    words = [m[0] for m in _WORD.finditer(text)]
+    """Flesch-Kincaid grade level of a sentence or passage, bounded to 0 and 24; 0 for a text without words."""
+    words = [m[0] for m in WORD.finditer(text)]
     if not words:
         return 0.0
-    count = max(1, len(sentences.split(text)))
+    count = max(1, len(_STOP.findall(text)))
     level = 0.39 * len(words) / count + 11.8 * sum(map(syllables, words)) / len(words) - 15.59
     return min(24.0, max(0.0, level))
 
 
-def measure(text: str) -> npt.NDArray[np.float64]:
-    """Shape (len(NAMES),): the evidence per 100 words in the order of NAMES, and the grade."""
-    words = max(1, sum(1 for _ in _WORD.finditer(text)))
-    return np.array([100 * len(find(text)) / words for find in EVIDENCE.values()] + [grade(text)])
+def measure(text: str) -> npt.NDArray[np.float32]:
+    """Shape (len(NAMES),), in the order of NAMES: log(1 + evidence per 100 words), and the grade.
+
+    The logarithm, because the second number in a sentence says less than the first.
+    """
+    words = max(1, sum(1 for _ in WORD.finditer(text)))
+    rates = [100 * len(find(text)) / words for find in EVIDENCE.values()]
+    return np.append(np.log1p(rates), grade(text)).astype(np.float32)
+
+
+def evidence(text: str, index: int) -> tuple[str, ...]:
+    """The words of `text` that show feature `index` of NAMES, each once; none for the grade, or where it is absent."""
+    find = EVIDENCE.get(NAMES[index])
+    return tuple(dict.fromkeys(find(text))) if find else ()

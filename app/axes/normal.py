@@ -21,14 +21,17 @@ _SHOUTED = 0.6
 """Share of capitals among the letters from which on a sentence is held to be shouted: titles have some 0.2."""
 
 
+def shouted(text: str) -> bool:
+    letters = [c for c in text if c.lower() != c.upper()]
+    return len(letters) > 3 and sum(c.isupper() for c in letters) > _SHOUTED * len(letters)
+
+
 def sentence(text: str) -> str:
     """One sentence as it is measured."""
     plain = _SPACE.sub(" ", text.translate(_PLAIN)).strip()
     plain = _OPENING.sub(lambda m: "“" if m[0] == '"' else "‘", plain).replace('"', "”").replace("'", "’")
-    letters = [c for c in plain if c.isalpha() and c.lower() != c.upper()]
-    capitals = sum(c.isupper() for c in letters)
-    if len(letters) > 3 and capitals > _SHOUTED * len(letters):
+    if shouted(plain):
         plain = plain.lower()
-    elif capitals:
+    elif any(c.isupper() for c in plain):
         return plain
     return _FIRST_LETTER.sub(lambda m: m[0].upper(), _LONE_I.sub("I", plain), count=1)
