@@ -20,7 +20,7 @@ from app.llm.store import ModelStore
 from app.text import sentences
 
 WEIGHTS = Path(__file__).parent / "weights"
-BLOCKS = (11, 15, 19)
+BLOCKS = (14, 19)
 """0-based; their outputs side by side separate the strategies better than any one of them (docs/axes.md)."""
 PACK = 32
 """Sentences scored before the next caller has its turn: a few paragraphs' worth, one or two passes of the encoder."""
@@ -254,12 +254,14 @@ def _trim(cache: OrderedDict[str, Any], bound: int) -> None:
 class BaseScorer(HeadScorer):
     """Places every version: untuned SmolLM2, outputs of BLOCKS, and readable features."""
 
-    def __init__(self, store: ModelStore, weights: Path | None = None) -> None:
-        super().__init__("smollm2", weights or WEIGHTS / "base.safetensors", lambda: base_encoder(store))
+    def __init__(self, store: ModelStore, weights: Path | None = None, encoder: Encoder | None = None) -> None:
+        super().__init__("smollm2", weights or WEIGHTS / "base.safetensors", lambda: encoder or base_encoder(store))
 
 
 class IndependentScorer(HeadScorer):
     """Never used to choose anything, only to report whether a choice moved the right way."""
 
-    def __init__(self, store: ModelStore) -> None:
-        super().__init__("minilm", WEIGHTS / "minilm.safetensors", lambda: MiniLM(store.minilm_folder()))
+    def __init__(self, store: ModelStore, weights: Path | None = None, encoder: Encoder | None = None) -> None:
+        super().__init__(
+            "minilm", weights or WEIGHTS / "minilm.safetensors", lambda: encoder or MiniLM(store.minilm_folder())
+        )
