@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
+
+Axis = Literal["exposition", "engagement"]
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,45 @@ class Placement:
     engagement: float
     spread: float
     scorer_id: str
+
+
+@dataclass(frozen=True)
+class SentenceShare:
+    """What one sentence adds: the point with it less the point without it, in points of the canvas.
+
+    `start` and `end` are offsets into the text. A paragraph of one sentence is compared with an ordinary passage (50).
+    """
+
+    start: int
+    end: int
+    exposition: float
+    engagement: float
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a text stands where it stands: `points` on `axis`, away from an ordinary passage, for `name`.
+
+    `name` is a strategy or feature of the scorer (its words for people are in static/js/words.js), or the axis itself
+    where the text is below an ordinary passage and no sentence stands out; `sentence` is the index of the sentence it
+    is seen in, or None where it belongs to the whole text; `evidence` are words of the text that show it, possibly
+    none.
+    """
+
+    axis: Axis
+    name: str
+    points: float
+    sentence: int | None
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """`reasons` are the strongest first, over both axes."""
+
+    placement: Placement
+    sentences: tuple[SentenceShare, ...]
+    reasons: tuple[Reason, ...]
 
 
 class Unplaceable(ValueError):
@@ -36,4 +77,8 @@ class Scorer(Protocol):
 
     def score(self, texts: Sequence[str]) -> list[Placement]:
         """One placement a text, in order; raises Unplaceable for a text without a word in it."""
+        ...
+
+    def explain(self, text: str) -> Explanation:
+        """Why `text` is where it is; the placement is the one `score` gives. Raises Unplaceable."""
         ...
