@@ -16,6 +16,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +26,17 @@ Array = npt.NDArray[np.float64]
 STRATEGIES = ("EXPL", "MAIN", "IMPACT", "LEAD", "STORY", "PERSONAL", "ANALOGY")
 EXPOSITION = (0, 1, 2)
 ENGAGEMENT = (3, 4, 5, 6)
+AXES = (EXPOSITION, ENGAGEMENT)
 SHARPNESS = 0.5
 BOUND = 2.5
+
+
+class Point(NamedTuple):
+    """In T-score units; `spread` is the standard deviation of both coordinates over the members, pooled."""
+
+    exposition: float
+    engagement: float
+    spread: float
 
 
 @dataclass(frozen=True)
@@ -71,18 +81,22 @@ class Heads:
             metadata={key: json.dumps(value) for key, value in card.items()},
         )
 
-    def sentence_scores(self, vectors: npt.NDArray[np.float32]) -> Array:
-        """Raw scores, shape (sentences, members, 2), of sentence vectors, shape (sentences, hidden)."""
-        logits = np.einsum("sh,mkh->smk", vectors.astype(np.float64), self.coef) + self.bias
-        strongest = np.stack([logits[..., axis].max(-1) for axis in (EXPOSITION, ENGAGEMENT)], axis=-1)
-        bounded: Array = BOUND * np.tanh(strongest / BOUND)
-        return bounded
+    def log_odds(self, vectors: npt.NDArray[np.float32]) -> Array:
+        """Shape (sentences, members, 7), of sentence vectors, shape (sentences, hidden)."""
+        return np.asarray(np.einsum("sh,mkh->smk", vectors.astype(np.float64), self.coef) + self.bias)
 
-    def place(self, sentence_scores: Array, words: Array) -> tuple[float, float, float]:
-        """(exposition, engagement, spread) of one paragraph, in T-score units; `words` has shape (sentences,)."""
-        points = 50 + 10 * (soft_maximum(sentence_scores, words) - self.mean) / self.sd
-        exposition, engagement = points.mean(0)
-        return float(exposition), float(engagement), float(np.sqrt(points.var(0).mean()))
+    def point(self, log_odds: Array, words: Array) -> Point:
+        """Of one paragraph; `words` has shape (sentences,)."""
+        members = 50 + 10 * (soft_maximum(axis_scores(log_odds), words) - self.mean) / self.sd
+        exposition, engagement = members.mean(0)
+        return Point(float(exposition), float(engagement), float(np.sqrt(members.var(0).mean())))
+
+
+def axis_scores(log_odds: Array) -> Array:
+    """A sentence's raw scores, shape (sentences, members, 2): that of the axis's strongest strategy, bounded."""
+    strongest = np.stack([log_odds[..., axis].max(-1) for axis in AXES], axis=-1)
+    bounded: Array = BOUND * np.tanh(strongest / BOUND)
+    return bounded
 
 
 def soft_maximum(scores: Array, words: Array) -> Array:
@@ -90,3 +104,10 @@ def soft_maximum(scores: Array, words: Array) -> Array:
     weight = np.log(words / words.sum()).reshape(-1, *[1] * (scores.ndim - 1))
     result: Array = SHARPNESS * np.logaddexp.reduce(scores / SHARPNESS + weight, axis=0)
     return result
+
+
+def responsibilities(scores: Array, words: Array) -> Array:
+    """Each sentence's part in the soft maximum, adding up to 1 over the first axis: `w * exp(score / SHARPNESS)`."""
+    weight = np.log(words / words.sum()).reshape(-1, *[1] * (scores.ndim - 1))
+    logits = scores / SHARPNESS + weight
+    return np.asarray(np.exp(logits - np.logaddexp.reduce(logits, axis=0)))

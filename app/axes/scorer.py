@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.axes.encoder import SentenceEncoder
-from app.axes.heads import Array, Heads
-from app.axes.types import Placement, Unplaceable
+from app.axes.heads import AXES, STRATEGIES, Array, Heads, axis_scores, responsibilities
+from app.axes.types import Axis, Explanation, Placement, Reason, SentenceShare, Unplaceable
 from app.llm.store import ModelStore
 from app.text import sentences
 
@@ -110,25 +110,61 @@ class HeadScorer:
         self.load()
         with self._turns:
             placements = {text: self._texts[text] for text in texts if text in self._texts}
-        wanted = {text: self._split(text) for text in texts if text not in placements}
-        scores = self._score_sentences([s for parts in wanted.values() for s in parts])
+        wanted = {text: [s.text for s in _split(text)] for text in texts if text not in placements}
+        found = self._log_odds([s for parts in wanted.values() for s in parts])
         for text, parts in wanted.items():
-            words = np.array([len(s.split()) for s in parts], float)
-            points = self._heads.place(np.stack([scores[s] for s in parts]), words)
-            exposition, engagement, spread = (round(value, 2) for value in points)
-            placements[text] = Placement(exposition, engagement, spread, self.scorer_id)
+            placements[text] = self._place(np.stack([found[s] for s in parts]), _words(parts))
         with self._turns:
             self._texts.update((text, placements[text]) for text in wanted)
             _trim(self._texts, CACHED_TEXTS)
         return [placements[text] for text in texts]
 
-    def _split(self, text: str) -> list[str]:
-        parts = [s.text for s in sentences.split(text) if any(c.isalpha() for c in s.text)]
-        if not parts:
-            raise Unplaceable("This paragraph has no words yet, so it can't be placed. Write a sentence first.")
-        return parts
+    def explain(self, text: str) -> Explanation:
+        """Why `text` is where it is; the placement is the one `score` gives. Raises Unplaceable."""
+        (placement,) = self.score([text])
+        parts = _split(text)
+        found = self._log_odds([s.text for s in parts])
+        log_odds, words = np.stack([found[s.text] for s in parts]), _words([s.text for s in parts])
+        shares = tuple(
+            SentenceShare(s.start, s.end, round(exposition, 2), round(engagement, 2))
+            for s, (exposition, engagement) in zip(parts, self._shares(log_odds, words), strict=True)
+        )
+        return Explanation(placement, shares, tuple(self._reasons(log_odds, words)))
 
-    def _score_sentences(self, wanted: list[str]) -> dict[str, Array]:
+    def _place(self, log_odds: Array, words: Array) -> Placement:
+        point = self._heads.point(log_odds, words)
+        return Placement(round(point.exposition, 2), round(point.engagement, 2), round(point.spread, 2), self.scorer_id)
+
+    def _shares(self, log_odds: Array, words: Array) -> list[tuple[float, float]]:
+        """Of each sentence: the point with it less the point without it."""
+        whole = self._heads.point(log_odds, words)
+        if len(words) == 1:
+            return [(whole.exposition - 50, whole.engagement - 50)]
+        rest = [self._heads.point(np.delete(log_odds, i, 0), np.delete(words, i)) for i in range(len(words))]
+        return [(whole.exposition - r.exposition, whole.engagement - r.engagement) for r in rest]
+
+    def _reasons(self, log_odds: Array, words: Array) -> list[Reason]:
+        """The distance from an ordinary passage, divided among the sentences by their part in the soft maximum.
+
+        Below an ordinary passage no sentence is to blame: the axis is named, for the text as a whole.
+        """
+        whole = self._heads.point(log_odds, words)
+        parts = responsibilities(axis_scores(log_odds), words).mean(1)
+        reasons = []
+        names: tuple[Axis, Axis] = ("exposition", "engagement")
+        for i, (axis, strategies) in enumerate(zip(names, AXES, strict=True)):
+            points = getattr(whole, axis) - 50
+            if points < 0:
+                reasons.append(Reason(axis, axis, round(points, 2), None, ()))
+                continue
+            strongest = log_odds[..., strategies].mean(1).argmax(1)
+            reasons += [
+                Reason(axis, STRATEGIES[strategies[strongest[k]]], round(points * float(parts[k, i]), 2), k, ())
+                for k in range(len(words))
+            ]
+        return sorted(reasons, key=lambda reason: -abs(reason.points))
+
+    def _log_odds(self, wanted: list[str]) -> dict[str, Array]:
         scores: dict[str, Array] = {}
         distinct = list(dict.fromkeys(wanted))
         for start in range(0, len(distinct), PACK):
@@ -143,11 +179,23 @@ class HeadScorer:
         if not new:
             return
         assert self._encoder is not None
-        scores = self._heads.sentence_scores(self._encoder.encode(new))
+        scores = self._heads.log_odds(self._encoder.encode(new))
         if not np.isfinite(scores).all():
             raise ArithmeticError("the scorer's hidden states are not finite")
         # Rounded far below what shows on the canvas, so that what a sentence shared its pass with leaves no trace.
         self._sentences.update(zip(new, np.round(scores, 4), strict=True))
+
+
+def _split(text: str) -> list[sentences.Sentence]:
+    """The sentences that have a letter in them; raises Unplaceable where there is none."""
+    parts = [s for s in sentences.split(text) if any(c.isalpha() for c in s.text)]
+    if not parts:
+        raise Unplaceable("This paragraph has no words yet, so it can't be placed. Write a sentence first.")
+    return parts
+
+
+def _words(parts: Sequence[str]) -> Array:
+    return np.array([len(s.split()) for s in parts], float)
 
 
 def _trim(cache: OrderedDict[str, Any], bound: int) -> None:

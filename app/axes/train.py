@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from app.axes.heads import STRATEGIES, Array, Heads, soft_maximum
+from app.axes.heads import STRATEGIES, Array, Heads, axis_scores, soft_maximum
 from app.text import sentences
 
 MEMBERS = 8
@@ -97,7 +97,7 @@ def train(encoder: Encoder, data: Annotations, c: float, card: dict[str, object]
     passages = [[s.text for s in sentences.split(quote)] for quote in data.quotes]
     passages = [p for p in passages if len(p) > 1]
     unit = Heads(coef, bias, np.zeros(2), np.ones(2), {}, "")
-    scores = unit.sentence_scores(encoder.encode([s for p in passages for s in p]))
+    scores = axis_scores(unit.log_odds(encoder.encode([s for p in passages for s in p])))
     ends = np.cumsum([len(p) for p in passages])[:-1]
     words = [np.array([len(s.split()) for s in p], float) for p in passages]
     raw = np.stack([soft_maximum(part, w).mean(0) for part, w in zip(np.split(scores, ends), words, strict=True)])

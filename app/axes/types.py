@@ -39,9 +39,10 @@ class SentenceShare:
 class Reason:
     """Why a text stands where it stands: `points` on `axis`, away from an ordinary passage, for `name`.
 
-    `name` is a strategy or feature of the scorer (its words for people are in static/js/words.js); `sentence` is the
-    index of the sentence it is seen in, or None where it belongs to the whole text; `evidence` are words of the text
-    that show it, possibly none.
+    `name` is a strategy or feature of the scorer (its words for people are in static/js/words.js), or the axis itself
+    where the text is below an ordinary passage and no sentence stands out; `sentence` is the index of the sentence it
+    is seen in, or None where it belongs to the whole text; `evidence` are words of the text that show it, possibly
+    none.
     """
 
     axis: Axis

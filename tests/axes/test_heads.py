@@ -5,7 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.axes.heads import BOUND, ENGAGEMENT, EXPOSITION, STRATEGIES, Heads, soft_maximum
+from app.axes.heads import (
+    BOUND,
+    ENGAGEMENT,
+    EXPOSITION,
+    STRATEGIES,
+    Heads,
+    axis_scores,
+    responsibilities,
+    soft_maximum,
+)
 from app.axes.scorer import WEIGHTS
 
 
@@ -21,7 +30,7 @@ def vector(**strategies: float) -> np.ndarray:
 
 
 def test_an_axis_takes_its_strongest_strategy_and_only_its_own() -> None:
-    dull, story = unit_heads().sentence_scores(np.vstack([vector(), vector(STORY=1.0)]))[:, 0]
+    dull, story = axis_scores(unit_heads().log_odds(np.vstack([vector(), vector(STORY=1.0)])))[:, 0]
     assert story[1] > dull[1]
     assert story[0] == dull[0]
 
@@ -31,7 +40,7 @@ def test_every_strategy_speaks_for_exactly_one_axis() -> None:
 
 
 def test_a_sentence_counts_no_further_than_the_bound() -> None:
-    scores = unit_heads().sentence_scores(vector(ANALOGY=1000.0))
+    scores = axis_scores(unit_heads().log_odds(vector(ANALOGY=1000.0)))
     assert scores[0, 0, 1] == pytest.approx(BOUND)
 
 
@@ -45,12 +54,18 @@ def test_soft_maximum_lies_between_mean_and_maximum_and_grows_with_the_strong_se
     assert 1.0 < even < longer < 2.0
 
 
+def test_responsibilities_add_up_to_one_and_follow_score_and_length() -> None:
+    parts = responsibilities(np.array([[2.0], [0.0], [0.0]]), np.array([10.0, 10.0, 30.0]))[:, 0]
+    assert parts.sum() == pytest.approx(1)
+    assert parts[0] > parts[2] > parts[1]
+
+
 def test_spread_is_zero_for_members_that_agree_and_grows_as_they_differ() -> None:
     agree = unit_heads(members=4)
-    rows = agree.sentence_scores(vector(STORY=1.0))
-    assert agree.place(rows, np.ones(1))[2] == pytest.approx(0)
+    rows = agree.log_odds(vector(STORY=1.0))
+    assert agree.point(rows, np.ones(1))[2] == pytest.approx(0)
     differ = Heads(agree.coef, np.arange(4)[:, None] * np.ones(7) * 0.1, agree.mean, agree.sd, {}, "")
-    assert differ.place(differ.sentence_scores(vector(STORY=1.0)), np.ones(1))[2] > 0.5
+    assert differ.point(differ.log_odds(vector(STORY=1.0)), np.ones(1))[2] > 0.5
 
 
 def test_weights_survive_the_file_to_a_hundredth_of_a_point(tmp_path: Path) -> None:
@@ -60,8 +75,8 @@ def test_weights_survive_the_file_to_a_hundredth_of_a_point(tmp_path: Path) -> N
     kept = Heads.load(tmp_path / "h.safetensors")
     before = Heads(coef, bias, np.zeros(2), np.ones(2), {}, "")
     x = rng.normal(size=(5, 576)).astype(np.float32)
-    one = before.place(before.sentence_scores(x), np.ones(5))
-    two = kept.place(kept.sentence_scores(x), np.ones(5))
+    one = before.point(before.log_odds(x), np.ones(5))
+    two = kept.point(kept.log_odds(x), np.ones(5))
     assert np.allclose(one, two, atol=0.02)
     assert kept.card["note"] == '"test"'
 

@@ -53,3 +53,30 @@ def test_packs_give_what_one_pass_gives_and_are_kept() -> None:
     before = len(encoder.packs)
     assert scorer.score(texts) == placements
     assert len(encoder.packs) == before
+
+
+def test_an_explanation_shares_the_distance_out_among_the_sentences() -> None:
+    scorer, _ = made()
+    text = "Telomeres shorten. A cell of row 12 divides, and divides again. Nobody knows why it stops."
+    explanation = scorer.explain(text)
+    assert explanation.placement == scorer.score([text])[0]
+    assert [text[s.start : s.end] for s in explanation.sentences] == [
+        "Telomeres shorten.",
+        "A cell of row 12 divides, and divides again.",
+        "Nobody knows why it stops.",
+    ]
+    for axis in ("exposition", "engagement"):
+        points = [r.points for r in explanation.reasons if r.axis == axis]
+        assert abs(sum(points) - (getattr(explanation.placement, axis) - 50)) < 0.05
+    sizes = [abs(r.points) for r in explanation.reasons]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_sentences_share_is_what_the_point_loses_without_it() -> None:
+    scorer, _ = made()
+    first, second = "Telomeres shorten.", "A cell of row 12 divides, and divides again."
+    with_it, without = scorer.score([f"{first} {second}", first])
+    share = scorer.explain(f"{first} {second}").sentences[1]
+    assert abs(share.exposition - (with_it.exposition - without.exposition)) < 0.02
+    (alone,) = scorer.explain(first).sentences
+    assert abs(alone.engagement - (without.engagement - 50)) < 0.02
