@@ -384,6 +384,10 @@ class VersionUnarchived(_ServerEvent):
     type: Literal["version.unarchived"] = "version.unarchived"
 
 
+OF_VERSIONS = ("status", "archived", "human_placement")
+"""What a change whose id is a version's may be of."""
+
+
 class Change(_Event):
     """One value that a step set, taken back or set again."""
 

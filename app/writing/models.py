@@ -105,8 +105,8 @@ class EarlierPlacement(Base):
 
 
 class Rescore(Base):
-    """A draft's versions being measured again by the scorer in use. `done` of `total` are looked at, up to the one with
-    the number `last_number`. `status`: running, done, failed or cancelled; who restarts goes on with what is running."""
+    """A draft's versions being measured again by the scorer in use: `done` of `total` are looked at, up to the one with
+    the number `last_number`. `status`: running, done, failed or cancelled; a restart goes on with what is running."""
 
     __tablename__ = "rescore"
 

@@ -309,7 +309,7 @@ def happened(session: Session, draft_id: str) -> list[Happened]:
 def standing(session: Session, draft_id: str) -> dict[str, Text]:
     """Length and place of the draft's versions, on one scale."""
     first, own = all_parents(session, draft_id), versions(session, draft_id)
-    on = scale(own)
+    on = scale(session, draft_id, own)
     return {
         version.id: Text(
             words=len(version.text.split()),
@@ -321,9 +321,14 @@ def standing(session: Session, draft_id: str) -> dict[str, Text]:
     }
 
 
-def scale(of: Sequence[Version]) -> str | None:
-    """The scorer that placed most of a draft's versions, the later one of two: its points can be compared."""
-    counts = Counter(version.scorer_id for version in reversed(of) if version.scorer_id is not None)
+def scale(session: Session, draft_id: str, of: Sequence[Version]) -> str | None:
+    """The scorer that placed most of the draft's text (of its versions `of`, while the text itself is not placed), the
+    later one of two: its points can be compared."""
+    placed = [version for version in reversed(of) if version.scorer_id is not None]
+    heads = set(session.scalars(select(Paragraph.head_version_id).where(Paragraph.draft_id == draft_id)))
+    counts = Counter(version.scorer_id for version in placed if version.id in heads) or Counter(
+        version.scorer_id for version in placed
+    )
     return counts.most_common(1)[0][0] if counts else None
 
 
@@ -357,7 +362,7 @@ def label_moves(session: Session, writer_id: str, scorer_id: str) -> list[tuple[
             parent.scorer_id == scorer_id,
         )
     )
-    return [(draft, str(label), x, y) for draft, label, x, y in session.execute(made)]
+    return [(draft, str(label), float(x or 0), float(y or 0)) for draft, label, x, y in session.execute(made)]
 
 
 def earlier_placements(session: Session, version_id: str) -> Sequence[EarlierPlacement]:

@@ -40,8 +40,6 @@ _VALUES: dict[str, tuple[type[Any], str]] = {
 }
 _BEFORE_IT_WAS: dict[str, Any] = {"archived": True, "goal.active": False, "goal.removed": True, "source.removed": True}
 """Nothing is deleted, so what came to be is put away when its making is taken back."""
-OF_VERSIONS = ("status", "archived", "human_placement")
-"""What a change with a version's id is of."""
 _SEEN = "undo.seen"
 
 
