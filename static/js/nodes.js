@@ -55,8 +55,10 @@ export function nameOf(version) {
   const where = move ? `against its parent ${move}` : placeWords(version.placement);
   const inDraft = store.isHead(version) ? ", in the draft" : "";
   const goal = goalWords(version.placement, store.activeGoal(), state.ui.numbers);
+  const scale = store.otherScale(version) ? "placed by an earlier scale" : "";
+  const human = version.human_placement ? `put by you where it is ${placeWords(version.human_placement)}` : "";
   const what = `${KIND_WORDS[kindOf(version)]}${from}${inDraft}${picked}`;
-  const rest = [what, where, ...flagWords(ledgerFlags(version.flags)), goal].filter(Boolean).join(", ");
+  const rest = [what, where, human, scale, ...flagWords(ledgerFlags(version.flags)), goal].filter(Boolean).join(", ");
   return `Paragraph ${store.numberOf(version.paragraph_id)}, version ${version.number}, ${rest}`;
 }
 
@@ -193,7 +195,7 @@ function dress(button, version) {
     kind, head, selected,
     quiet: !same && !head && kind !== "confirmed",
     lit: version.id === state.hovered || (version.paragraph_id === state.hoveredParagraph && head),
-    measuring: !version.placement, marked: Boolean(markOf(version)),
+    measuring: !version.placement, earlier: store.otherScale(version), marked: Boolean(markOf(version)),
     picked: state.picked.includes(version.id),
   };
   const signature = JSON.stringify([look, parts[0]]);
