@@ -27,7 +27,7 @@ from app.writing.studio import Studio
 
 log = structlog.get_logger()
 
-PIECE = 10
+PIECE = 5
 """Versions measured in one go: between two pieces others are served, and a stop is heard."""
 ASK_EVERY = 0.5
 """Seconds between two looks at a scorer that loads."""

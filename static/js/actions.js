@@ -202,10 +202,11 @@ export async function fetchDetail(versionId) {
 export async function fetchWhy(versionId) {
   if (asking.has(`why ${versionId}`)) return;
   asking.add(`why ${versionId}`);
+  const age = store.whyAge();
   try {
-    store.keepWhy(versionId, await get(`/api/versions/${versionId}/why`));
+    store.keepWhy(versionId, await get(`/api/versions/${versionId}/why`), age);
   } catch (problem) {
-    store.keepWhy(versionId, { problem });
+    store.keepWhy(versionId, { problem }, age);
   } finally {
     asking.delete(`why ${versionId}`);
   }

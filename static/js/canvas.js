@@ -8,6 +8,7 @@ import { bend, HOME, including, inverse, outside, projection, within, zoomed } f
 import { labelOf } from "./generations.js";
 import * as handles from "./nodes.js";
 import * as landmarks from "./landmarks.js";
+import * as mode from "./mode.js";
 import { toggle as toggleLegend } from "./legend.js";
 import { showPane } from "./panes.js";
 import { record } from "./recorder.js";
@@ -336,6 +337,7 @@ function noteLanding() {
 
 export function start() {
   build();
+  mode.start(focusCanvas);
   const frame = byId("frame");
   handles.start(layer, leaders, { open, enter, closer, drop: openCombine });
   receiveDrops(frame);

@@ -108,7 +108,7 @@ function makeRoom() {
 
 // ── The mode ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export function enter(id) {
+export async function enter(id) {
   const version = store.versionOf(id);
   if (!version?.placement || version.archived || !store.paragraphOf(version.paragraph_id)?.on_canvas) {
     announce("Only a version that is measured and on the canvas can be put elsewhere.");
@@ -116,6 +116,7 @@ export function enter(id) {
   }
   showPane("canvas");
   store.select(id);
+  await null; // until the pane is there: what is hidden takes no focus
   const pad = el("div", { class: "goal-pad", "aria-hidden": "true", onpointerdown: drag });
   const grip = el("button", { class: "correct-grip", type: "button", onpointerdown: drag, onkeydown: nudge }, String(store.numberOf(version.paragraph_id)));
   const words = el("p", { class: "dim" }, "Drag the point, press where it should stand, or use the arrow keys.");

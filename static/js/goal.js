@@ -277,7 +277,7 @@ let known = "";
 
 const standing = () => state.order.map((id) => {
   const head = store.headOf(id);
-  return `${head?.id}${head?.placement ? "+" : "-"}`;
+  return `${head?.id} ${head?.placement?.scorer_id ?? ""}`;
 }).join();
 
 /** The server tells the way from the log; ask when a head changed or was measured. */

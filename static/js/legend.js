@@ -19,7 +19,7 @@ const MARKS = [
   [() => drawing(svg("circle", { class: "halo", cx: 20, cy: 12, r: 11 })), "halo: how far the point may be off; the wider, the less sure"],
   [() => drawing(svg("line", { class: "corrected-line", x1: 9, y1: 12, x2: 34, y2: 12 }), svg("circle", { class: "measured-ghost", cx: 9, cy: 12, r: 7 }), svg("circle", { class: "legend-dot", cx: 34, cy: 12, r: 4 })),
     "where it measures (hollow), and where you put it"],
-  [() => { const it = node("original", false); it.dataset.earlier = "true"; return it; }, "placed by an earlier scale (dashed)"],
+  [() => { const it = node("original", false); it.dataset.earlier = "true"; return it; }, "placed by an earlier scale (dashed ring)"],
 ];
 
 let pop = null;

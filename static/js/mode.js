@@ -1,6 +1,12 @@
 // A mode of the canvas: there is one thing to do, everything else on it rests, Escape leaves.
 import { announce, byId, isTyping } from "./dom.js";
 
+let focusCanvas = () => {};
+/** Where the focus goes when what it came from can't take it back. */
+export function start(focus) {
+  focusCanvas = focus;
+}
+
 let leave = null; // how to leave the mode that is on
 
 /**
@@ -25,8 +31,10 @@ export function begin({ name, nodes, key, button, left }) {
     removeEventListener("keydown", keydown, true);
     for (const node of nodes) node.remove();
     left();
-    if (cameFrom?.isConnected && cameFrom !== document.body) cameFrom.focus();
-    else button()?.focus();
+    // What was pressed may be drawn anew, or in a pane that a narrow window hides.
+    const back = [cameFrom, button()].find((node) => node && node !== document.body && node.isConnected && node.checkVisibility());
+    if (back) back.focus();
+    else focusCanvas();
   };
   byId("frame").append(...nodes);
   addEventListener("keydown", keydown, true);

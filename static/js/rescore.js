@@ -1,6 +1,7 @@
 // When the scorer was changed: says which versions an earlier one placed, and measures again when the writer wants it.
 import { attempt, reload } from "./actions.js";
 import { get, post, Problem } from "./api.js";
+import { reveal } from "./canvas.js";
 import { announce, byId, el } from "./dom.js";
 import { notice } from "./notices.js";
 import * as store from "./store.js";
@@ -73,6 +74,8 @@ async function take(job) {
   }
   if (was !== "running") return;
   await reload();
+  store.forgetDetails();
+  reveal(store.nodes().map(store.placeOf));
   const words = { done: `${plural(job.total, "version")} measured again. Where each stood before is kept with it.`, cancelled: `Stopped: ${job.done} of ${job.total} versions are measured again.` }[job.status];
   if (words) announce(words);
   if (job.status === "failed") notice(`${job.problem.detail} ${job.problem.mend ?? ""}`, { bad: true });

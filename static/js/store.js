@@ -361,13 +361,24 @@ export function keepDetail(id, detail) {
   changed("details");
 }
 
-export function keepWhy(id, why) {
-  state.whys.set(id, why);
+/** Details are fetched anew when what they tell may have changed. */
+export function forgetDetails() {
+  state.details.clear();
+  changed("details");
+}
+
+let age = 0; // how often what it rests on has changed
+export const whyAge = () => age;
+
+/** `askedAt`: the age when it was asked for; what changed since makes it stale at once. */
+export function keepWhy(id, why, askedAt) {
+  state.whys.set(id, { ...why, stale: askedAt !== age });
   changed("whys");
 }
 
 /** What is known of why versions stand where they do is shown until it is asked anew. */
 export function ageWhys() {
+  age += 1;
   for (const why of state.whys.values()) why.stale = true;
   changed("whys");
 }

@@ -8,9 +8,9 @@ import { ago, capital, lengthWords, placeWords, plural, pointWords, reasonWords,
 
 const { state } = store;
 const SEEN_AFTER = 120;
-/** Points from which a sentence is tinted fully, and under which it is not at all. */
-const FULL = 12;
-const LEAST = 0.5;
+/** Points from which a sentence is tinted fully, and under which it is not at all: less is lost in the spread. */
+const FULL = 10;
+const LEAST = 1.5;
 const TINTS = { both: "Both", exposition: "Exposition", engagement: "Engagement", none: "None" };
 const MARKS = { exposition: ["▲", "▼"], engagement: ["▶", "◀"] };
 let fetching = 0;
@@ -29,8 +29,9 @@ function sentence(share) {
   const moved = axes().filter((axis) => Math.abs(share[axis]) >= LEAST).sort((a, b) => Math.abs(share[b]) - Math.abs(share[a]));
   if (!moved.length) return null;
   const [axis] = moved;
-  const mark = moved.map((it) => `${MARKS[it][share[it] > 0 ? 0 : 1]}${Math.max(1, Math.round(Math.abs(share[it])))}`).join(" ");
-  const node = el("span", { class: "share", title: capital(inWords(share)), data: { axis, way: share[axis] > 0 ? "up" : "down", mark } });
+  // As generated content a mark is seen, and neither copied nor read out.
+  const marks = moved.map((it) => el("i", { class: "share-mark", "aria-hidden": "true", data: { axis: it, mark: `${MARKS[it][share[it] > 0 ? 0 : 1]}${Math.round(Math.abs(share[it]))}` } }));
+  const node = el("span", { class: "share", title: capital(inWords(share)), data: { axis, way: share[axis] > 0 ? "up" : "down" } }, marks);
   node.style.setProperty("--strength", Math.min(Math.abs(share[axis]) / FULL, 1).toFixed(2));
   return node;
 }
@@ -121,7 +122,7 @@ export function section(version, detail) {
     el("h4", { id: "why-heading" }, "Why here?"),
     known ? tints() : null,
     reasons(version), corrected(version), earlier(detail),
-    canCorrect ? el("div", { class: "actions" },
+    canCorrect ? el("div", { class: "row" },
       el("button", { class: "button", type: "button", data: { key: "correct" }, title: "Put the point where you think it belongs (W)", onclick: () => toggleCorrecting(version.id) }, icon("pin"), version.human_placement ? "Move it again" : "Correct the place"),
       version.human_placement ? el("button", { class: "button", type: "button", data: { key: "measured" }, onclick: () => useMeasured(version.id) }, "Use the measured place") : null) : null);
 }
@@ -131,12 +132,12 @@ export function fetchSoon(version) {
   clearTimeout(fetching);
   if (state.model.scorer?.status !== "ready" || !version.text.trim()) return;
   const known = state.whys.get(version.id);
-  if (!known || known.stale) fetching = setTimeout(() => fetchWhy(version.id), SEEN_AFTER);
+  if (!known || (known.stale && known.problem?.code !== "unplaceable")) fetching = setTimeout(() => fetchWhy(version.id), SEEN_AFTER);
 }
 
 /** What the label's figure rests on: when that changes, what is known of it is out of date. */
 const basis = () => JSON.stringify([
-  store.activeGoal(), [...state.versions.values()].filter((it) => it.operation === "label" && it.placement).length, state.model.scorer?.scorer_id,
+  store.activeGoal(), [...state.versions.values()].filter((it) => it.operation === "label" && it.placement && !store.otherScale(it)).length, state.model.scorer?.scorer_id,
 ]);
 
 let known = "";

@@ -103,7 +103,7 @@ export function lengthWords({ engagement, exposition }) {
   }).join(", ") || "less than half a point";
 }
 
-/** What a reason is, for more and for less of it; the name is a strategy or feature of the scorer. `it` begins the sentence. */
+/** What a reason is, for more and for less of it; the name is a strategy or feature of the scorer. `it` begins the words. */
 const REASONS = {
   EXPL: [(it) => `${it} explains how something works`, (it) => `${it} explains little`],
   MAIN: [(it) => `${it} states a main finding`, (it) => `${it} states no finding`],
@@ -112,14 +112,35 @@ const REASONS = {
   STORY: [(it) => `${it} tells a story`, (it) => `${it} tells no story`],
   PERSONAL: [(it) => `${it} brings in a person`, (it) => `${it} has nobody in it`],
   ANALOGY: [(it) => `${it} likens it to something known`, (it) => `${it} likens it to nothing`],
+  // Of a feature: where its words are there (they follow), and where they are missing.
+  jargon: [(it) => `${it} has rare words`, (it) => `${it} has no rare words`],
+  grade: [(it) => `${it}: how long its words and clauses are`, (it) => `${it}: how long its words and clauses are`],
+  numbers: [(it) => `${it} has numbers`, (it) => `${it} has no numbers`],
+  measures: [(it) => `${it} has measured quantities`, (it) => `${it} has no measured quantities`],
+  attribution: [(it) => `${it} says who says so`, (it) => `${it} doesn’t say who says so`],
+  hedges: [(it) => `${it} is careful about what is certain`, (it) => `${it} doesn’t hedge`],
+  definition: [(it) => `${it} says what something is`, (it) => `${it} defines nothing`],
+  cause: [(it) => `${it} gives a cause`, (it) => `${it} gives no cause`],
+  finding: [(it) => `${it} tells of a finding`, (it) => `${it} tells of no finding`],
+  promise: [(it) => `${it} says what it may do for someone`, (it) => `${it} promises nothing`],
+  person: [(it) => `${it} has people in it`, (it) => `${it} has nobody in it`],
+  self: [(it) => `${it} says I or we`, (it) => `${it} says neither I nor we`],
+  speech: [(it) => `${it} quotes somebody`, (it) => `${it} quotes nobody`],
+  question: [(it) => `${it} asks a question`, (it) => `${it} asks nothing`],
+  address: [(it) => `${it} speaks to the reader`, (it) => `${it} doesn’t speak to the reader`],
+  comparison: [(it) => `${it} compares`, (it) => `${it} compares nothing`],
+  scene: [(it) => `${it} names a time and a place`, (it) => `${it} names no time or place`],
+  concrete: [(it) => `${it} has things one can picture`, (it) => `${it} has nothing one can picture`],
   exposition: [() => "More is explained than in an ordinary passage", () => "Less is explained than in an ordinary passage"],
   engagement: [() => "It grips more than an ordinary passage", () => "It grips less than an ordinary passage"],
 };
+const STRATEGY = /^[A-Z]+$|^exposition$|^engagement$/;
 const MOST_EVIDENCE = 3;
 
 export function reasonWords({ name, points, sentence, evidence }) {
   const it = sentence === null ? "It" : `Sentence ${sentence + 1}`;
-  const say = REASONS[name]?.[points < 0 ? 1 : 0] ?? (() => `${capital(name.toLowerCase().replaceAll(/[-_]/g, " "))}${sentence === null ? "" : ` in sentence ${sentence + 1}`}`);
+  const less = STRATEGY.test(name) ? points < 0 : !evidence.length;
+  const say = REASONS[name]?.[less ? 1 : 0] ?? (() => `${capital(name.toLowerCase().replaceAll(/[-_]/g, " "))}${sentence === null ? "" : ` in sentence ${sentence + 1}`}`);
   return say(it) + (evidence.length ? `: ${evidence.slice(0, MOST_EVIDENCE).join(", ")}` : "");
 }
 
