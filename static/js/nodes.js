@@ -221,8 +221,10 @@ export function draw(versions, project, { animate = false } = {}) {
   }));
   const before = spots;
   spots = new Map(standing.map((version, i) => [version.id, { ...placed[i], id: version.id }]));
+  let orphaned = false; // the focus was on a node that is gone, as when it was archived
   for (const [id, button] of buttons) {
     if (spots.has(id)) continue;
+    orphaned ||= button === document.activeElement;
     button.remove();
     buttons.delete(id);
   }
@@ -242,8 +244,9 @@ export function draw(versions, project, { animate = false } = {}) {
     if (spot.nudged) leader(project, version, spot);
   }
   drawStacks(standing);
-  const holder = buttons.get(state.selected) || buttons.get(standing[0]?.id);
+  const holder = buttons.get(state.selected) || buttons.get(store.headOf(state.paragraph)?.id) || buttons.get(standing[0]?.id);
   for (const button of buttons.values()) button.tabIndex = button === holder ? 0 : -1;
+  if (orphaned) holder?.focus();
 }
 
 /** Those that found no spot of their own are counted on the nearest that did; pressing the number goes closer. */
