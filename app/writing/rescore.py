@@ -17,7 +17,7 @@ from app.axes.types import Scorer
 from app.db.base import now
 from app.db.engine import Database
 from app.web import logs
-from app.web.errors import Problem
+from app.web.errors import Problem, not_found
 from app.writing import events, store
 from app.writing import views as v
 from app.writing.events import note
@@ -170,6 +170,24 @@ def measure_piece(database: Database, scorer: Scorer, job_id: str) -> bool:
         job.done = min(job.done + len(versions), job.total)
         job.last_number = versions[-1].number
     return True
+
+
+def run(database: Database, scorer: Scorer, draft_id: str | None = None) -> dict[str, int]:
+    """Measure one draft again, or all that need it, here and now: versions looked at, by draft. Raises Problem 404."""
+    with database.read() as session:
+        wanted = store.drafts_placed_elsewhere(session, scorer.scorer_id)
+        if draft_id is not None and session.get(Draft, draft_id) is None:
+            raise not_found()
+    looked_at = {}
+    for draft, writer_id in wanted:
+        if draft_id not in (None, draft):
+            continue
+        with database.write() as session:
+            job = start(session, writer_id, draft, scorer)
+        while measure_piece(database, scorer, job.id):
+            pass
+        looked_at[draft] = job.total
+    return looked_at
 
 
 def _fail(session: Session, job_id: str, problem: dict[str, Any]) -> None:

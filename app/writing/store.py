@@ -398,6 +398,21 @@ def placed_elsewhere(
     return session.scalars(own.order_by(Version.number).limit(most)).all()
 
 
+def drafts_placed_elsewhere(session: Session, scorer_id: str) -> list[tuple[str, str]]:
+    """(draft, writer) of those with versions that another scorer placed, oldest first."""
+    own = (
+        select(Draft.id, Draft.writer_id)
+        .where(
+            Draft.deleted_at.is_(None),
+            select(Version.id)
+            .where(Version.draft_id == Draft.id, Version.scorer_id.is_not(None), Version.scorer_id != scorer_id)
+            .exists(),
+        )
+        .order_by(Draft.created_at, Draft.id)
+    )
+    return [(draft_id, writer_id) for draft_id, writer_id in session.execute(own)]
+
+
 def last_rescore(session: Session, draft_id: str) -> Rescore | None:
     own = select(Rescore).where(Rescore.draft_id == draft_id)
     return session.scalar(own.order_by(Rescore.created_at.desc(), Rescore.id).limit(1))

@@ -51,7 +51,7 @@ function tints() {
   return el("div", { class: "tints", role: "group", "aria-label": "Tint the sentences by what they add to" },
     Object.entries(TINTS).map(([tint, words]) => el("button", {
       class: "quiet", type: "button", data: { key: `tint-${tint}`, tint }, "aria-pressed": String(state.ui.tint === tint), onclick: () => store.setUi({ tint }),
-    }, words)));
+    }, MARKS[tint] ? el("span", { "aria-hidden": "true" }, `${MARKS[tint][0]} `) : "", words)));
 }
 
 function reason(it) {
