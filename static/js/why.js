@@ -61,7 +61,7 @@ function reason(it) {
 
 /** Where a label's figure comes from. */
 const counted = ({ n, source }) => ({
-  draft: `over ${plural(n, "version")} of this draft`, writer: `over ${plural(n, "version")} of yours`, benchmark: `over ${plural(n, "version")} of test paragraphs`,
+  draft: `over ${plural(n, "version")} of this draft`, writer: `over ${plural(n, "version")} of yours`, benchmark: `over ${plural(n, "version")} of test paragraphs by the default model`,
 })[source];
 
 function label(why) {
