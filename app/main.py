@@ -20,6 +20,7 @@ from app.web.security import BodyCap, OriginCheck, SecurityHeaders
 from app.writing import generations, pages, routes
 from app.writing.candidates import Meaning
 from app.writing.projectfile import MOST_UPLOADED
+from app.writing.rescore import Rescorer
 from app.writing.studio import Studio
 
 log = structlog.get_logger()
@@ -38,23 +39,27 @@ def create_app(
     logs.configure()
     db = Database(settings.db_url)
     studio = Studio(settings, engine, scorer, meaning)
+    rescorer = Rescorer(db, studio)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(schema.upgrade, db)
         await run_in_threadpool(generations.fail_unfinished, db)
         studio.start()
-        tidying = asyncio.create_task(_tidy(db, studio))
+        await run_in_threadpool(rescorer.take_up)
+        tidying = asyncio.create_task(_tidy(db, studio, rescorer))
         try:
             yield
         finally:
             tidying.cancel()
+            await run_in_threadpool(rescorer.close)
             studio.close()
             db.close()
 
     # FastAPI's documentation pages load their script from another host; the schema itself stays.
     app = FastAPI(title="SpatialBalancing", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.settings, app.state.db, app.state.studio = settings, db, studio
+    app.state.rescorer = rescorer
     app.state.static_version = static.content_version()
 
     app.include_router(health.router)
@@ -73,11 +78,13 @@ def create_app(
     return app
 
 
-async def _tidy(db: Database, studio: Studio) -> None:
-    """Now and then: generations that lost their stream are ended, answers kept for a second sending forgotten."""
+async def _tidy(db: Database, studio: Studio, rescorer: Rescorer) -> None:
+    """Now and then: generations that lost their stream are ended, jobs that nobody does are taken up, answers kept for
+    a second sending forgotten."""
 
     def once() -> None:
         generations.tidy_up(db, set(studio.stoppers))
+        rescorer.take_up()
         with db.write() as session:
             idempotency.forget_old(session)
 

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from app.axes.types import Placement, Unplaceable
+from app.axes.types import Axis, Explanation, Placement, Reason, SentenceShare, Unplaceable
 from app.llm.types import Chunk, Draw, EngineError, EngineInfo
 from app.settings import Settings
 from app.text import sentences
@@ -188,30 +188,65 @@ def _unit(text: str, salt: str) -> float:
 
 
 class ScriptedScorer:
-    """Sentences weigh by their words; wording of science pulls up, wording of stories to the right."""
+    """Sentences weigh by their words; wording of science pulls up, wording of stories to the right.
 
-    scorer_id = "scripted"
+    `scale` is that of another scorer: its points lie `SHIFT` higher and further left for each step, `delay` is what a
+    text takes, in seconds.
+    """
+
+    SHIFT = 5.0
     UP = ("research", "scientist", "finding", "result", "suggest", "mean", "because", "reason", "%", "°", "example")
     RIGHT = ("like", "imagine", "picture", "you", "think", "story", "people", "?", "!", "day", "every")
+
+    def __init__(self, scale: int = 1, delay: float = 0.0) -> None:
+        self.scale, self.delay = scale, delay
+
+    @property
+    def scorer_id(self) -> str:
+        return "scripted" if self.scale == 1 else f"scripted-{self.scale}"
 
     def load(self) -> None:
         pass
 
     def score(self, texts: Sequence[str]) -> list[Placement]:
+        time.sleep(self.delay * len(texts))
         return [self._place(text) for text in texts]
 
-    def _place(self, text: str) -> Placement:
-        parts = [s.text for s in sentences.split(text) if any(c.isalpha() for c in s.text)]
+    def explain(self, text: str) -> Explanation:
+        parts, placement = self._parts(text), self._place(text)
+        shares, reasons = [], []
+        for i, part in enumerate(parts):
+            up, right = placement.exposition - 50, placement.engagement - 50
+            if rest := [other.text for other in parts if other is not part]:
+                without = self._point(rest)
+                up, right = placement.exposition - without[0], placement.engagement - without[1]
+            shares.append(SentenceShare(part.start, part.end, round(up, 2), round(right, 2)))
+            axes: tuple[tuple[Axis, str, float, tuple[str, ...]], ...] = (
+                ("exposition", "EXPL", up, self.UP),
+                ("engagement", "ANALOGY", right, self.RIGHT),
+            )
+            for axis, name, points, cues in axes:
+                evidence = tuple(cue for cue in cues if cue in part.text.lower())
+                reasons.append(Reason(axis, name, round(points, 2), i, evidence))
+        return Explanation(placement, tuple(shares), tuple(sorted(reasons, key=lambda reason: -abs(reason.points))))
+
+    def _parts(self, text: str) -> list[sentences.Sentence]:
+        parts = [s for s in sentences.split(text) if any(c.isalpha() for c in s.text)]
         if not parts:
             raise Unplaceable("This paragraph has no words yet, so it can't be placed. Write a sentence first.")
+        return parts
+
+    def _place(self, text: str) -> Placement:
+        exposition, engagement = self._point([part.text for part in self._parts(text)])
+        spread = 1.5 + 2 * _unit(text, "spread") if len(text.split()) > 3 else 18.0
+        return Placement(round(exposition, 2), round(engagement, 2), round(spread, 2), self.scorer_id)
+
+    def _point(self, parts: Sequence[str]) -> tuple[float, float]:
         weights = [len(part.split()) for part in parts]
         up = [self._score(part, "up", self.UP) for part in parts]
         right = [self._score(part, "right", self.RIGHT) for part in parts]
-        exposition = float(np.average(up, weights=weights))
-        engagement = float(np.average(right, weights=weights))
-        return Placement(
-            round(exposition, 2), round(engagement, 2), round(1.5 + 2 * _unit(text, "spread"), 2), self.scorer_id
-        )
+        shift = self.SHIFT * (self.scale - 1)
+        return float(np.average(up, weights=weights)) + shift, float(np.average(right, weights=weights)) - shift
 
     def _score(self, sentence: str, axis: str, cues: tuple[str, ...]) -> float:
         found = sum(cue in sentence.lower() for cue in cues)
@@ -231,11 +266,16 @@ class ScriptedMeaning:
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def scripted_app(settings: Settings, engine: ScriptedEngine | None = None, **options: Any) -> Any:
+def scripted_app(
+    settings: Settings, engine: ScriptedEngine | None = None, scorer: ScriptedScorer | None = None, **options: Any
+) -> Any:
     from app.main import create_app
 
     return create_app(
-        settings, engine=engine or ScriptedEngine(**options), scorer=ScriptedScorer(), meaning=ScriptedMeaning()
+        settings,
+        engine=engine or ScriptedEngine(**options),
+        scorer=scorer or ScriptedScorer(),
+        meaning=ScriptedMeaning(),
     )
 
 
@@ -251,6 +291,8 @@ def main() -> None:
     parser.add_argument("--fault-times", type=int, default=-1)
     parser.add_argument("--broken-model", type=int, nargs="?", const=-1, default=0, metavar="LOADS")
     parser.add_argument("--load-seconds", type=float, default=0.0)
+    parser.add_argument("--scale", type=int, default=1, help="of the scorer; another number is another scorer")
+    parser.add_argument("--scorer-delay", type=float, default=0.0, help="seconds a text")
     given = parser.parse_args()
     at = "last" if given.fault_at == "last" else int(given.fault_at)
     engine = ScriptedEngine(
@@ -260,10 +302,13 @@ def main() -> None:
         load_seconds=given.load_seconds,
         control=given.data_dir / "fault.json",
     )
+    scorer = ScriptedScorer(given.scale, given.scorer_delay)
     # Everything else as the environment has it.
     settings = Settings(data_dir=given.data_dir, port=given.port)
     print(f"http://127.0.0.1:{given.port}", flush=True)
-    uvicorn.run(scripted_app(settings, engine), port=given.port, log_level="warning", timeout_graceful_shutdown=3)
+    uvicorn.run(
+        scripted_app(settings, engine, scorer), port=given.port, log_level="warning", timeout_graceful_shutdown=3
+    )
 
 
 if __name__ == "__main__":

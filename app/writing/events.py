@@ -247,6 +247,40 @@ class VersionPlaced(_ServerEvent):
     scorer_id: str = Field(description="The scorer, with the hash of its weights.")
 
 
+class VersionCorrected(_ServerEvent):
+    """The writer put a version where they think it belongs; what was measured is kept beside it."""
+
+    type: Literal["version.corrected"] = "version.corrected"
+    exposition: float = Field(description="Where the writer put it, in points, as in version.placed.")
+    engagement: float = Field(description="As exposition.")
+    note: str = Field(description="Why, in the writer's words; may be empty.")
+    scorer_id: str = Field(description="The scorer that had measured it then: on whose map the writer put it.")
+
+
+class VersionUncorrected(_ServerEvent):
+    """The writer took a correction back: the version stands where it measures."""
+
+    type: Literal["version.uncorrected"] = "version.uncorrected"
+
+
+class RescoreStarted(_ServerEvent):
+    """The writer asked for a draft to be measured again, by the scorer in use."""
+
+    type: Literal["rescore.started"] = "rescore.started"
+    rescore_id: str = Field(description="The job.")
+    scorer_id: str = Field(description="The scorer, with the hash of its weights.")
+    total: int = Field(description="How many versions an earlier scorer had placed.")
+
+
+class RescoreEnded(_ServerEvent):
+    """Measuring again came to its end; each version that was has a version.placed of its own."""
+
+    type: Literal["rescore.ended"] = "rescore.ended"
+    rescore_id: str = Field(description="The job.")
+    status: Literal["done", "failed", "cancelled"] = Field(description="How.")
+    done: int = Field(description="How many versions were looked at.")
+
+
 class VersionConfirmed(_ServerEvent):
     """The writer confirmed a version: it became the paragraph's text in the draft."""
 
@@ -350,11 +384,24 @@ class VersionUnarchived(_ServerEvent):
     type: Literal["version.unarchived"] = "version.unarchived"
 
 
+OF_VERSIONS = ("status", "archived", "human_placement")
+"""What a change whose id is a version's may be of."""
+
+
 class Change(_Event):
     """One value that a step set, taken back or set again."""
 
     what: Literal[
-        "title", "head", "on_canvas", "order", "status", "archived", "goal.active", "goal.removed", "source.removed"
+        "title",
+        "head",
+        "on_canvas",
+        "order",
+        "status",
+        "archived",
+        "human_placement",
+        "goal.active",
+        "goal.removed",
+        "source.removed",
     ] = Field(description="Which value.")
     id: str = Field(description="Of the draft, paragraph, version, goal or source.")
     value: Any = Field(description="What it is from now on.")
@@ -469,6 +516,10 @@ ServerEvent = (
     | ParagraphUnplaced
     | VersionCreated
     | VersionPlaced
+    | VersionCorrected
+    | VersionUncorrected
+    | RescoreStarted
+    | RescoreEnded
     | VersionConfirmed
     | VersionDiscarded
     | VersionRestored

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from app.db.engine import Database
 from app.writing.events import CLIENT_EVENTS, SERVER_EVENTS
-from app.writing.models import Draft, LoggedEvent, Version, VersionParent
+from app.writing.models import Draft, EarlierPlacement, LoggedEvent, Version, VersionParent
 
 ROWS_AT_ONCE = 500
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -52,7 +52,8 @@ VERSION_COLUMNS = {
     "engagement": "T-score, as exposition.",
     "spread": "Standard deviation over the scorer's ensemble, in the same units.",
     "scorer_id": "The scorer, with the hash of its weights.",
-    "human_placement": "Where the writer put it by hand (JSON).",
+    "human_placement": "Where the writer put it by hand, on which scorer's map, and why (JSON).",
+    "earlier_placements": "What earlier scorers measured, and until when that was its place, oldest first (JSON).",
     "flags": "What the app noticed about it (JSON list of words).",
     "model_id": "The model that wrote it.",
     "tuned_id": "The tuned layer in use, if any.",
@@ -145,10 +146,11 @@ def _versions(session: Session, draft_id: str | None) -> Iterator[dict[str, Any]
     if draft_id is not None:
         query = query.where(Version.draft_id == draft_id)
     for versions in session.scalars(query).partitions():
-        parents = _parents(session, versions)
+        parents, earlier = _parents(session, versions), _earlier(session, versions)
         for version in versions:
-            row = {name: getattr(version, name) for name in VERSION_COLUMNS if name != "parents"}
-            yield {**row, "parents": parents[version.id], "created_at": version.created_at.isoformat()}
+            row = {name: getattr(version, name, None) for name in VERSION_COLUMNS}
+            row |= {"parents": parents[version.id], "earlier_placements": earlier[version.id]}
+            yield {**row, "created_at": version.created_at.isoformat()}
 
 
 def _parents(session: Session, versions: Sequence[Version]) -> dict[str, list[str]]:
@@ -160,6 +162,19 @@ def _parents(session: Session, versions: Sequence[Version]) -> dict[str, list[st
     found: dict[str, list[str]] = defaultdict(list)
     for edge in session.scalars(query):
         found[edge.version_id].append(edge.parent_id)
+    return found
+
+
+def _earlier(session: Session, versions: Sequence[Version]) -> dict[str, list[dict[str, Any]]]:
+    query = (
+        select(EarlierPlacement)
+        .where(EarlierPlacement.version_id.in_([version.id for version in versions]))
+        .order_by(EarlierPlacement.until, EarlierPlacement.id)
+    )
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for placement in session.scalars(query):
+        row = {name: getattr(placement, name) for name in ("exposition", "engagement", "spread", "scorer_id")}
+        found[placement.version_id].append(row | {"until": placement.until.isoformat()})
     return found
 
 

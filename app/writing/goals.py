@@ -125,8 +125,11 @@ def region(goal: Goal) -> landing.Region:
 def trajectory(session: Session, writer_id: str, draft_id: str) -> v.Trajectory:
     """Where the whole draft stood after each change of a head, oldest first."""
     store.draft(session, writer_id, draft_id)
-    way = landing.trajectory(store.happened(session, draft_id), store.standing(session, draft_id))
+    texts = store.standing(session, draft_id)
+    way = landing.trajectory(store.happened(session, draft_id), texts)
+    heads = [p.head_version_id for p in store.paragraphs(session, draft_id) if not p.removed]
     return v.Trajectory(
+        left_out=sum(head in texts and texts[head].elsewhere for head in heads),
         points=[
             v.WaypointView(
                 at=datetime.fromtimestamp(w.at / 1000, UTC),
@@ -135,5 +138,5 @@ def trajectory(session: Session, writer_id: str, draft_id: str) -> v.Trajectory:
                 why=w.why,
             )
             for w in way
-        ]
+        ],
     )

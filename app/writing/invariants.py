@@ -20,6 +20,7 @@ from app.writing.models import (
     STEP_STATES,
     UNFINISHED,
     Draft,
+    EarlierPlacement,
     Generation,
     Goal,
     LoggedEvent,
@@ -192,6 +193,18 @@ class EventsAreTyped(Invariant):
                 yield f"Event {event.id} is not a {event.type} as the codebook has it."
 
 
+Measured = tuple[float | None, float | None, float | None, str | None]
+"""exposition, engagement, spread, scorer_id."""
+
+
+def _measured(exposition: float, engagement: float, spread: float, scorer_id: str) -> Measured:
+    return exposition, engagement, spread, scorer_id
+
+
+def _measured_of(row: Version | EarlierPlacement) -> Measured:
+    return row.exposition, row.engagement, row.spread, row.scorer_id
+
+
 @dataclass
 class _State:
     """A draft as its events tell it."""
@@ -204,7 +217,10 @@ class _State:
     on_canvas: set[str] = field(default_factory=set)
     versions: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Status and SHA-256 of the text, by version."""
-    scorers: dict[str, str] = field(default_factory=dict)
+    placements: dict[str, Measured] = field(default_factory=dict)
+    earlier: dict[str, list[Measured]] = field(default_factory=dict)
+    """What earlier scorers measured, oldest first."""
+    corrections: dict[str, dict[str, Any]] = field(default_factory=dict)
     archived: set[str] = field(default_factory=set)
     goals: dict[str, dict[str, bool]] = field(default_factory=dict)
     """active and removed, by goal."""
@@ -241,7 +257,13 @@ class _State:
             case "version.created":
                 self._created(payload, version)
             case "version.placed":
-                self.scorers[version] = payload["scorer_id"]
+                if version in self.placements:
+                    self.earlier.setdefault(version, []).append(self.placements[version])
+                self.placements[version] = _measured(**payload)
+            case "version.corrected":
+                self.corrections[version] = payload
+            case "version.uncorrected":
+                self.corrections.pop(version, None)
             case "version.confirmed":
                 self.heads[payload["paragraph_id"]] = version
                 self._status(version, "confirmed")
@@ -280,6 +302,10 @@ class _State:
                 self.heads[row] = value
             case "status":
                 self._status(row, value)
+            case "human_placement" if value is None:
+                self.corrections.pop(row, None)
+            case "human_placement":
+                self.corrections[row] = value
             case "on_canvas":
                 (self.on_canvas.add if value else self.on_canvas.discard)(row)
             case "archived":
@@ -330,14 +356,19 @@ class ReplayGivesTheState(Invariant):
                 state.on_canvas.add(paragraph.id)
             if not paragraph.removed:
                 state.order.append(paragraph.id)
-        columns = (Version.id, Version.status, Version.text, Version.scorer_id, Version.archived)
-        rows = select(*columns).where(Version.draft_id == draft.id)
-        for version, status, text, scorer, archived in session.execute(rows):
-            state.versions[version] = (status, hashlib.sha256(text.encode()).hexdigest())
-            if scorer is not None:
-                state.scorers[version] = scorer
-            if archived:
-                state.archived.add(version)
+        rows = select(Version).where(Version.draft_id == draft.id).execution_options(yield_per=ROWS_AT_ONCE)
+        for version in session.scalars(rows):
+            state.versions[version.id] = (version.status, hashlib.sha256(version.text.encode()).hexdigest())
+            if version.scorer_id is not None:
+                state.placements[version.id] = _measured_of(version)
+            if version.human_placement is not None:
+                state.corrections[version.id] = version.human_placement
+            if version.archived:
+                state.archived.add(version.id)
+        before = select(EarlierPlacement).join(Version, Version.id == EarlierPlacement.version_id)
+        before = before.where(Version.draft_id == draft.id).order_by(EarlierPlacement.until, EarlierPlacement.id)
+        for placement in session.scalars(before):
+            state.earlier.setdefault(placement.version_id, []).append(_measured_of(placement))
         for goal in session.scalars(select(Goal).where(Goal.draft_id == draft.id)):
             state.goals[goal.id] = {"active": goal.active, "removed": goal.removed}
         for source in session.scalars(select(Source).where(Source.draft_id == draft.id)):

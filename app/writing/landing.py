@@ -28,11 +28,13 @@ class Region:
 
 @dataclass(frozen=True)
 class Text:
-    """A version as its place on the canvas goes: `point` is None while it is not measured."""
+    """A version as its place on the canvas goes: `point` is None while it is not measured, and where another scorer
+    placed it than the one whose points are told (`elsewhere`)."""
 
     words: int
     point: Point | None
     parent: str | None
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,9 @@ def whole(parts: Iterable[tuple[int, Point]]) -> Point | None:
 
 
 def place(version_id: str, texts: Mapping[str, Text]) -> Point | None:
-    """Its own point, or its nearest measured ancestor's until it has one."""
+    """Its own point, or its nearest measured ancestor's until it has one; none where its own is on another scale."""
     at: str | None = version_id
-    while at is not None and at in texts:
+    while at is not None and at in texts and not texts[at].elsewhere:
         if texts[at].point is not None:
             return texts[at].point
         at = texts[at].parent

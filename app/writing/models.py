@@ -90,6 +90,38 @@ class Version(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
+class EarlierPlacement(Base):
+    """Where a version was measured by an earlier scorer, and until when that was its place."""
+
+    __tablename__ = "earlier_placement"
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    version_id: Mapped[str] = mapped_column(ForeignKey("version.id"), index=True)
+    exposition: Mapped[float] = mapped_column(Float)
+    engagement: Mapped[float] = mapped_column(Float)
+    spread: Mapped[float] = mapped_column(Float)
+    scorer_id: Mapped[str] = mapped_column(String(120))
+    until: Mapped[datetime] = mapped_column(default=now)
+
+
+class Rescore(Base):
+    """A draft's versions being measured again by the scorer in use: `done` of `total` are looked at, up to the one with
+    the number `last_number`. `status`: running, done, failed or cancelled; a restart goes on with what is running."""
+
+    __tablename__ = "rescore"
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    draft_id: Mapped[str] = mapped_column(ForeignKey("draft.id"), index=True)
+    scorer_id: Mapped[str] = mapped_column(String(120))
+    status: Mapped[str] = mapped_column(String(16), default="running")
+    total: Mapped[int] = mapped_column(Integer)
+    done: Mapped[int] = mapped_column(Integer, default=0)
+    last_number: Mapped[int] = mapped_column(Integer, default=0)
+    problem: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    ended_at: Mapped[datetime | None]
+
+
 class VersionParent(Base):
     """An edge of the history; a combined version has two."""
 

@@ -42,6 +42,8 @@ def read(session: Session, writer_id: str, draft_id: str, labels: Sequence[Label
     store.draft(session, writer_id, draft_id)
     parents, folded = store.all_parents(session, draft_id), store.folded(session, draft_id)
     goal = next((g for g in store.goals(session, draft_id) if g.active), None)
+    own = store.versions(session, draft_id)
+    on = store.scale(session, draft_id, own)
     versions = {
         version.id: Seen(
             id=version.id,
@@ -52,11 +54,11 @@ def read(session: Session, writer_id: str, draft_id: str, labels: Sequence[Label
             label=version.label,
             status=version.status,
             text=version.text,
-            point=store.point(version),
+            point=store.point(version, on),
             generation_id=version.generation_id,
             archived=version.archived,
         )
-        for version in store.versions(session, draft_id)
+        for version in own
     }
     unfolded = _without(versions, folded)
     return History(

@@ -44,6 +44,8 @@ MOST_RECORD = 16_000_000
 MOST_RECORDS = 10_000
 """Lines of one file, and no more of some: all of them are brought in while other writers wait."""
 MOST_OF = {"sources": MOST_SOURCES, "goals": MOST_GOALS}
+MOST_EARLIER = 100
+"""Placements by earlier scorers, of one version."""
 MOST_BRACKETS = 200_000
 """Of one record: each becomes an object some fifty times its size."""
 DEEPEST = 50
@@ -131,6 +133,21 @@ class PlacementPart(_Part):
     scorer_id: Annotated[str, StringConstraints(max_length=120)]
 
 
+class EarlierPart(PlacementPart):
+    """What an earlier scorer measured, until then."""
+
+    until: Moment
+
+
+class HumanPart(_Part):
+    """Where the writer put a version, on which scorer's map, and why."""
+
+    exposition: Side
+    engagement: Side
+    note: Annotated[str, StringConstraints(max_length=300)]
+    scorer_id: Annotated[str, StringConstraints(max_length=120)]
+
+
 class VersionPart(_Part):
     """`was`: what a discarded version becomes when it is restored."""
 
@@ -148,7 +165,8 @@ class VersionPart(_Part):
     seed: Seed | None
     text: str
     placement: PlacementPart | None
-    human_placement: Kept | None
+    human_placement: HumanPart | None
+    earlier: Annotated[list[EarlierPart], Field(max_length=MOST_EARLIER)] = []
     status: Literal["written", "proposed", "confirmed", "discarded"]
     was: Literal["written", "proposed", "confirmed"] | None
     archived: bool

@@ -19,6 +19,7 @@ from app.writing.events import UUID_PATTERN
 from app.writing.models import (
     UNFINISHED,
     Draft,
+    EarlierPlacement,
     Generation,
     Goal,
     LoggedEvent,
@@ -66,13 +67,17 @@ def read(session: Session, writer_id: str, draft_id: str) -> tuple[Draft, pf.Pro
     numbers = {one: i for kind in ids.values() for i, one in enumerate(kind, start=1)}
     parents = store.parents(session, Version.draft_id == draft_id)
     was = store.statuses_before_discard(session, draft_id)
+    earlier = store.all_earlier_placements(session, draft_id)
     return draft, pf.Project(
         draft=pf.DraftPart.model_validate(_of(draft, pf.DraftPart)),
         paragraphs=[
             pf.ParagraphPart(head=numbers[str(x.head_version_id)], on_canvas=x.on_canvas, removed=x.removed)
             for x in paragraphs
         ],
-        versions=[_version_part(x, [numbers[i] for i in parents.get(x.id, ())], was, numbers) for x in versions],
+        versions=[
+            _version_part(x, [numbers[i] for i in parents.get(x.id, ())], was, numbers, earlier.get(x.id, ()))
+            for x in versions
+        ],
         generations=[_generation_part(x, numbers) for x in generations],
         sources=[pf.SourcePart.model_validate(_of(x, pf.SourcePart)) for x in sources],
         goals=[pf.GoalPart.model_validate(_of(x, pf.GoalPart)) for x in goals],
@@ -84,7 +89,13 @@ def _of(row: Any, part: type[BaseModel]) -> dict[str, Any]:
     return {name: getattr(row, name) for name in part.model_fields}
 
 
-def _version_part(x: Version, parents: list[int], was: dict[str, str], numbers: dict[str, int]) -> pf.VersionPart:
+def _version_part(
+    x: Version,
+    parents: list[int],
+    was: dict[str, str],
+    numbers: dict[str, int],
+    earlier: Sequence[EarlierPlacement],
+) -> pf.VersionPart:
     placement = None
     if x.scorer_id is not None:
         placement = pf.PlacementPart.model_validate(_of(x, pf.PlacementPart))
@@ -94,6 +105,7 @@ def _version_part(x: Version, parents: list[int], was: dict[str, str], numbers: 
         placement=placement,
         was=was.get(x.id, "proposed") if x.status == "discarded" else None,
         generation=numbers[x.generation_id] if x.generation_id else None,
+        earlier=[pf.EarlierPart.model_validate(_of(y, pf.EarlierPart)) for y in earlier[-pf.MOST_EARLIER :]],
         **{name: getattr(x, name) for name in _SAME_IN_VERSION},
     )
 
@@ -226,6 +238,15 @@ def _keep_history(session: Session, draft: Draft, project: pf.Project, ids: Ids)
     )
     _insert(
         session,
+        EarlierPlacement,
+        [
+            {"id": earlier_id, "version_id": one, **before.model_dump()}
+            for one, part in versions
+            for earlier_id, before in zip(_ids(part.earlier), part.earlier, strict=True)
+        ],
+    )
+    _insert(
+        session,
         Generation,
         [
             {
@@ -277,8 +298,11 @@ def _note_history(told: _Told, project: pf.Project, ids: Ids) -> None:
         if part.archived:
             told.note(events.VersionArchived(), one)
     for one, part in versions:
-        if part.placement:
-            told.note(events.VersionPlaced(**part.placement.model_dump()), one)
+        for placement in (*part.earlier, part.placement):
+            if placement:
+                told.note(events.VersionPlaced(**placement.model_dump(exclude={"until"})), one)
+        if part.human_placement:
+            told.note(events.VersionCorrected(**part.human_placement.model_dump()), one)
     pairs = list(zip(ids["paragraph"], project.paragraphs, strict=True))
     for paragraph_id, paragraph in pairs:
         if paragraph.on_canvas:

@@ -370,7 +370,8 @@ def keep_placements(session: Session, draft: Draft, placements: dict[str, Placem
     versions = []
     for version_id, placement in placements.items():
         version = session.get_one(Version, version_id)
-        if version.scorer_id != placement.scorer_id:
+        # What an earlier scorer placed is measured again only when the writer asks for it (rescore.py).
+        if version.scorer_id is None:
             store.set_placement(version, placement)
             note(session, draft.writer_id, draft.id, events.VersionPlaced(**asdict(placement)), version_id)
         versions.append(version)
@@ -469,6 +470,7 @@ def detail(session: Session, writer_id: str, version_id: str, encode: Encode | N
         facts=asdict(change),
         origins=[v.PieceView.of(piece) for piece in pieces],
         claims=[v.ClaimView(**asdict(claim)) for claim in new],
+        earlier=[v.EarlierView.of(placement) for placement in store.earlier_placements(session, version.id)],
     )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from app.writing import service, store
 from app.writing import undo as history
 from app.writing import views as v
+from app.writing.events import OF_VERSIONS
 from app.writing.models import Draft, Paragraph, Step, Version
 
 
@@ -49,7 +50,7 @@ def _do(
 
 def _versions(session: Session, step: Step) -> list[Version]:
     """Those whose standing changed, and those they hang from, which may be folded now or not any more."""
-    ids = {change["id"] for change in step.changes if change["what"] in ("status", "archived")}
+    ids = {change["id"] for change in step.changes if change["what"] in OF_VERSIONS}
     ids |= {change[side] for change in step.changes if change["what"] == "head" for side in ("before", "after")}
     # A paragraph that comes back has a text that may be new to the page.
     orders = [set(change[side]) for change in step.changes if change["what"] == "order" for side in ("before", "after")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
@@ -16,11 +16,13 @@ from app.writing.landing import Happened, Point, Text
 from app.writing.models import (
     UNFINISHED,
     Draft,
+    EarlierPlacement,
     Generation,
     Goal,
     LoggedEvent,
     MuseCard,
     Paragraph,
+    Rescore,
     SavedPrompt,
     Source,
     Step,
@@ -305,23 +307,121 @@ def happened(session: Session, draft_id: str) -> list[Happened]:
 
 
 def standing(session: Session, draft_id: str) -> dict[str, Text]:
-    """Length and place of the draft's versions."""
-    first = all_parents(session, draft_id)
+    """Length and place of the draft's versions, on one scale."""
+    first, own = all_parents(session, draft_id), versions(session, draft_id)
+    on = scale(session, draft_id, own)
     return {
         version.id: Text(
             words=len(version.text.split()),
-            point=point(version),
+            point=point(version, on),
             parent=next(iter(first.get(version.id, [])), None),
+            elsewhere=version.scorer_id not in (None, on),
         )
-        for version in versions(session, draft_id)
+        for version in own
     }
 
 
-def point(version: Version) -> Point | None:
-    """Where it was measured."""
-    if version.engagement is None or version.exposition is None:
+def scale(session: Session, draft_id: str, of: Sequence[Version]) -> str | None:
+    """The scorer that placed most of the draft's text (of its versions `of`, while the text itself is not placed), the
+    later one of two: its points can be compared."""
+    placed = [version for version in reversed(of) if version.scorer_id is not None]
+    heads = set(session.scalars(select(Paragraph.head_version_id).where(Paragraph.draft_id == draft_id)))
+    counts = Counter(version.scorer_id for version in placed if version.id in heads) or Counter(
+        version.scorer_id for version in placed
+    )
+    return counts.most_common(1)[0][0] if counts else None
+
+
+def point(version: Version, on: str | None) -> Point | None:
+    """Where the scorer `on` measured it; None where none did, or another: points of two scales can't be compared."""
+    if version.engagement is None or version.exposition is None or version.scorer_id != on:
         return None
     return Point(version.engagement, version.exposition)
+
+
+def label_moves(session: Session, writer_id: str, scorer_id: str) -> list[tuple[str, str, float, float]]:
+    """(draft, label, engagement, exposition): how far each version a label made for the writer stands from the one it
+    was made from, both measured by this scorer."""
+    child, parent = aliased(Version), aliased(Version)
+    made = (
+        select(
+            child.draft_id,
+            child.label,
+            child.engagement - parent.engagement,
+            child.exposition - parent.exposition,
+        )
+        .join(VersionParent, (VersionParent.version_id == child.id) & (VersionParent.ordinal == 0))
+        .join(parent, parent.id == VersionParent.parent_id)
+        .join(Draft, Draft.id == child.draft_id)
+        .where(
+            Draft.writer_id == writer_id,
+            Draft.deleted_at.is_(None),
+            child.operation == "label",
+            child.label.is_not(None),
+            child.scorer_id == scorer_id,
+            parent.scorer_id == scorer_id,
+        )
+    )
+    return [(draft, str(label), float(x or 0), float(y or 0)) for draft, label, x, y in session.execute(made)]
+
+
+def earlier_placements(session: Session, version_id: str) -> Sequence[EarlierPlacement]:
+    """Oldest first."""
+    own = select(EarlierPlacement).where(EarlierPlacement.version_id == version_id)
+    return session.scalars(own.order_by(EarlierPlacement.until, EarlierPlacement.id)).all()
+
+
+def all_earlier_placements(session: Session, draft_id: str) -> dict[str, list[EarlierPlacement]]:
+    """Oldest first, by version."""
+    own = (
+        select(EarlierPlacement)
+        .join(Version, Version.id == EarlierPlacement.version_id)
+        .where(Version.draft_id == draft_id)
+        .order_by(EarlierPlacement.until, EarlierPlacement.id)
+    )
+    found: dict[str, list[EarlierPlacement]] = defaultdict(list)
+    for placement in session.scalars(own):
+        found[placement.version_id].append(placement)
+    return found
+
+
+def placed_elsewhere(
+    session: Session, draft_id: str, scorer_id: str, *, after: int = 0, most: int | None = None
+) -> Sequence[Version]:
+    """Versions that another scorer placed, by number, from the one after the number `after` on."""
+    own = select(Version).where(
+        Version.draft_id == draft_id,
+        Version.scorer_id.is_not(None),
+        Version.scorer_id != scorer_id,
+        Version.number > after,
+    )
+    return session.scalars(own.order_by(Version.number).limit(most)).all()
+
+
+def drafts_placed_elsewhere(session: Session, scorer_id: str) -> list[tuple[str, str]]:
+    """(draft, writer) of those with versions that another scorer placed, oldest first."""
+    own = (
+        select(Draft.id, Draft.writer_id)
+        .where(
+            Draft.deleted_at.is_(None),
+            select(Version.id)
+            .where(Version.draft_id == Draft.id, Version.scorer_id.is_not(None), Version.scorer_id != scorer_id)
+            .exists(),
+        )
+        .order_by(Draft.created_at, Draft.id)
+    )
+    return [(draft_id, writer_id) for draft_id, writer_id in session.execute(own)]
+
+
+def last_rescore(session: Session, draft_id: str) -> Rescore | None:
+    own = select(Rescore).where(Rescore.draft_id == draft_id)
+    return session.scalar(own.order_by(Rescore.created_at.desc(), Rescore.id).limit(1))
+
+
+def running_rescores(session: Session) -> Sequence[Rescore]:
+    """Of all drafts, oldest first."""
+    running = select(Rescore).where(Rescore.status == "running")
+    return session.scalars(running.order_by(Rescore.created_at, Rescore.id)).all()
 
 
 def last_done(session: Session, draft_id: str) -> Step | None:
@@ -391,6 +491,14 @@ def seen(session: Session, writer_id: str) -> None:
 def set_placement(version: Version, placement: Placement) -> None:
     version.exposition, version.engagement = placement.exposition, placement.engagement
     version.spread, version.scorer_id = placement.spread, placement.scorer_id
+
+
+def replace_placement(session: Session, version: Version, placement: Placement) -> None:
+    """What an earlier scorer measured is kept."""
+    if version.scorer_id is not None:
+        same = ("exposition", "engagement", "spread", "scorer_id")
+        session.add(EarlierPlacement(version_id=version.id, **{name: getattr(version, name) for name in same}))
+    set_placement(version, placement)
 
 
 def claim(session: Session, generation_id: str) -> bool:

@@ -134,8 +134,10 @@ class Run:
         told = [] if moved else [f"None of these moved the way “{self.job.label.name}” aims; the best is first."]
         if self.job.other and not moved:
             told = ["This is no nearer to the mix you chose than one of the two versions is."]
-        message = " ".join([*told, *([MISSING] if self.job.lacks_source else [])])
-        return sse("done", ranking=ranking, moved=moved, message=message)
+        # Told apart as well: once a source is attached, that none is there is no longer said.
+        lacking = MISSING if self.job.lacks_source else ""
+        message = " ".join(filter(None, [*told, lacking]))
+        return sse("done", ranking=ranking, moved=moved, message=message, lacking=lacking)
 
     async def _events(self, begun: float) -> AsyncIterator[object]:
         """What the thread sends. Raises what it raised, _Stopped, and EngineError at a deadline.

@@ -6,12 +6,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import structlog
 
-from app.axes.types import Scorer
+from app.axes.types import Explanation, Scorer
 from app.llm.gate import Gate
 from app.llm.types import Engine, EngineError, EngineInfo
 from app.settings import Settings
@@ -25,6 +25,9 @@ log = structlog.get_logger()
 
 REMOTE_STREAMS = 4
 """A model server batches by itself; the model on this machine writes for one press at a time."""
+
+EXPLAINED = 500
+"""Texts whose explanation is kept: a writer opens the same versions again and again."""
 
 Status = Literal["loading", "ready", "error"]
 
@@ -91,6 +94,7 @@ class Studio:
         self._loading = threading.Lock()
         self.stoppers: dict[str, Callable[[], None]] = {}
         """How to stop the generations that are open now, by id; callable from any thread."""
+        self._explain = lru_cache(EXPLAINED)(self._explain_anew)
         self.gate = Gate(REMOTE_STREAMS if settings.llm_url else 1, settings.queue_bound)
 
     # ── loading ──
@@ -158,6 +162,13 @@ class Studio:
             raise refusal
         assert self._scorer is not None
         return self._scorer
+
+    def explain(self, text: str) -> Explanation:
+        """Why it stands where it does; kept by text. Raises Problem 503, and Unplaceable."""
+        return self._explain(text)
+
+    def _explain_anew(self, text: str) -> Explanation:
+        return self.scorer.explain(text)
 
     @property
     def info(self) -> EngineInfo:

@@ -33,6 +33,7 @@ _VALUES: dict[str, tuple[type[Any], str]] = {
     "on_canvas": (Paragraph, "on_canvas"),
     "status": (Version, "status"),
     "archived": (Version, "archived"),
+    "human_placement": (Version, "human_placement"),
     "goal.active": (Goal, "active"),
     "goal.removed": (Goal, "removed"),
     "source.removed": (Source, "removed"),
@@ -66,7 +67,7 @@ def _see_values(session: Session, _context: Any) -> None:
                     seen.setdefault((what, row.id), _BEFORE_IT_WAS[what])
         for row in dirty:
             # A paragraph's first text replaces none: without it the paragraph is out of the order, not headless.
-            if isinstance(row, kind) and (old := _changed(row, name)) and old[0] is not None:
+            if isinstance(row, kind) and (old := _changed(row, name)) and (what != "head" or old[0] is not None):
                 seen.setdefault((what, row.id), old[0])
 
 

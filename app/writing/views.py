@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from app.axes.types import Axis, Explanation, Reason
 from app.text.merge import Piece
-from app.writing.events import Clean, ClientEvent, Id, Name
-from app.writing.models import Generation, Goal, MuseCard, Paragraph, SavedPrompt, Source, Step, Version
+from app.writing.events import OF_VERSIONS, Clean, ClientEvent, Id, Name
+from app.writing.models import (
+    EarlierPlacement,
+    Generation,
+    Goal,
+    MuseCard,
+    Paragraph,
+    Rescore,
+    SavedPrompt,
+    Source,
+    Step,
+    Version,
+)
 
 Title = Annotated[Clean, StringConstraints(max_length=200)]
 
@@ -27,6 +41,39 @@ class PlacementView(BaseModel):
     scorer_id: str
 
 
+class EarlierView(PlacementView):
+    """What an earlier scorer measured, and until when that was the version's place."""
+
+    until: datetime
+
+    @classmethod
+    def of(cls, placement: EarlierPlacement) -> EarlierView:
+        return cls(**{name: getattr(placement, name) for name in cls.model_fields})
+
+
+class Spot(_In):
+    """A place on the canvas, in points. What lies beyond five standard deviations is no place for a text."""
+
+    exposition: float = Field(ge=0, le=100, allow_inf_nan=False)
+    engagement: float = Field(ge=0, le=100, allow_inf_nan=False)
+
+
+class Correction(Spot):
+    """`over` is where the writer had put it before, as the page knows it; null where they had not."""
+
+    note: Annotated[Clean, StringConstraints(max_length=300)] = ""
+    over: Spot | None = None
+
+
+class HumanView(BaseModel):
+    """Where the writer put a version, and why; `scorer_id` is the scorer that had measured it then."""
+
+    exposition: float
+    engagement: float
+    note: str
+    scorer_id: str
+
+
 class VersionView(BaseModel):
     """`folded`: a stage of typing on the way to the next, not worth a node of its own."""
 
@@ -40,6 +87,7 @@ class VersionView(BaseModel):
     status: str
     text: str
     placement: PlacementView | None
+    human_placement: HumanView | None
     flags: list[str]
     archived: bool
     folded: bool
@@ -70,6 +118,7 @@ class VersionView(BaseModel):
             **{name: getattr(version, name) for name in same},
             parents=parents,
             placement=placement,
+            human_placement=HumanView(**version.human_placement) if version.human_placement else None,
             folded=folded,
         )
 
@@ -204,9 +253,11 @@ class WaypointView(BaseModel):
 
 
 class Trajectory(BaseModel):
-    """Oldest first; the last is where the draft stands now."""
+    """Oldest first; the last is where the draft stands now. Points of two scales can't be compared: those of the
+    scale of most versions are told, and `left_out` paragraphs stand on another."""
 
     points: list[WaypointView]
+    left_out: int = 0
 
 
 class DigestItem(BaseModel):
@@ -252,7 +303,7 @@ class StepView(BaseModel):
 
     @classmethod
     def of(cls, step: Step) -> StepView:
-        about = dict.fromkeys(change["id"] for change in step.changes if change["what"] in ("status", "archived"))
+        about = dict.fromkeys(change["id"] for change in step.changes if change["what"] in OF_VERSIONS)
         return cls(
             id=step.id,
             kind=step.kind,
@@ -517,6 +568,94 @@ class Detail(BaseModel):
     origins: list[PieceView] = []
     """Of a version with two parents: where each sentence is from."""
     claims: list[ClaimView]
+    earlier: list[EarlierView] = []
+    """Oldest first."""
+
+
+class ShareView(BaseModel):
+    """What the sentence at characters `start` to `end` adds to the text's place, in points."""
+
+    start: int
+    end: int
+    exposition: float
+    engagement: float
+
+
+class ReasonView(BaseModel):
+    """`name` is a strategy or feature, `points` what it makes on `axis`, `sentence` an index, `evidence` words."""
+
+    axis: Axis
+    name: str
+    points: float
+    sentence: int | None
+    evidence: list[str]
+
+    @classmethod
+    def of(cls, reason: Reason) -> ReasonView:
+        return cls(**{name: getattr(reason, name) for name in cls.model_fields})
+
+
+class LabelMoveView(BaseModel):
+    """How far the `n` versions a label made moved on average, in points: in this draft, in all of the writer's, or in a
+    benchmark."""
+
+    label: str
+    engagement: float
+    exposition: float
+    n: int
+    source: Literal["draft", "writer", "benchmark"]
+
+
+class WhyView(BaseModel):
+    """Why a version measures where it does, by the scorer in use. `label` is the one that would move it most, towards
+    the goal of `audience` where there is one; null when none is known to, or it is `inside` already."""
+
+    placement: PlacementView
+    sentences: list[ShareView]
+    reasons: list[ReasonView]
+    label: LabelMoveView | None
+    audience: str | None
+    inside: bool
+
+    @classmethod
+    def of(
+        cls,
+        explanation: Explanation,
+        reasons: Sequence[Reason],
+        *,
+        label: LabelMoveView | None,
+        audience: str | None,
+        inside: bool,
+    ) -> WhyView:
+        return cls(
+            placement=PlacementView(**asdict(explanation.placement)),
+            sentences=[ShareView(**asdict(share)) for share in explanation.sentences],
+            reasons=[ReasonView.of(reason) for reason in reasons],
+            label=label,
+            audience=audience,
+            inside=inside,
+        )
+
+
+class RescoreView(BaseModel):
+    """A draft's versions being measured again: `done` of `total`."""
+
+    id: str
+    scorer_id: str
+    status: Literal["running", "done", "failed", "cancelled"]
+    total: int
+    done: int
+    problem: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, job: Rescore) -> RescoreView:
+        return cls(**{name: getattr(job, name) for name in cls.model_fields})
+
+
+class Rescoring(BaseModel):
+    """The last job there was."""
+
+    job: RescoreView | None
 
 
 class Batch(_In):

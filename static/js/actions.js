@@ -151,6 +151,13 @@ export const saveByHand = (versionId, text) => attempt(async () => {
   return version.id;
 });
 
+/** Take in the version that `work` answers with; undefined when it is refused. */
+export const saveMade = (work) => attempt(async () => {
+  const version = await work();
+  store.keepVersions([version]);
+  return version;
+});
+
 /** Keep a version that `work` makes of two others, open it, and measure it where that was not done. */
 export const keepMade = (work) => attempt(async () => {
   await outbox.settled();
@@ -188,6 +195,20 @@ export async function fetchDetail(versionId) {
     store.keepDetail(versionId, { problem });
   } finally {
     asking.delete(versionId);
+  }
+}
+
+/** Fetch why an opened version stands where it does. */
+export async function fetchWhy(versionId) {
+  if (asking.has(`why ${versionId}`)) return;
+  asking.add(`why ${versionId}`);
+  const age = store.whyAge();
+  try {
+    store.keepWhy(versionId, await get(`/api/versions/${versionId}/why`), age);
+  } catch (problem) {
+    store.keepWhy(versionId, { problem }, age);
+  } finally {
+    asking.delete(`why ${versionId}`);
   }
 }
 

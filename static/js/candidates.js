@@ -88,12 +88,18 @@ function attachButton(generation) {
   return el("div", { class: "row" }, el("button", { class: "button", type: "button", data: { key: "attach" }, onclick: openSources }, "Attach a source"));
 }
 
+/** What is to be said of its results; that there is no source, only as long as there is none. */
+function messageOf({ message, lacking }) {
+  return lacking && state.sources.length ? message.slice(0, message.length - lacking.length).trim() : message;
+}
+
 function done(generation) {
+  const message = messageOf(generation);
   const ids = (generation.ranking?.length ? generation.ranking : Object.values(generation.versions)).filter((id) => store.versionOf(id) && !store.versionOf(id).archived);
   return [
     el("div", { class: "head-row" },
       el("h3", {}, `${titleOf(generation)}: ${ids.length > 1 ? `${ids.length} versions, best first` : plural(ids.length, "version")}`)),
-    generation.message ? el("div", { class: "message" }, el("p", {}, generation.message), attachButton(generation)) : null,
+    message ? el("div", { class: "message" }, el("p", {}, message), attachButton(generation)) : null,
     ...ids.map((id) => result(store.versionOf(id))),
   ];
 }

@@ -8,6 +8,8 @@ import { bend, HOME, including, inverse, outside, projection, within, zoomed } f
 import { labelOf } from "./generations.js";
 import * as handles from "./nodes.js";
 import * as landmarks from "./landmarks.js";
+import * as mode from "./mode.js";
+import { toggle as toggleLegend } from "./legend.js";
 import { showPane } from "./panes.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
@@ -51,8 +53,10 @@ function build() {
   for (const [corner, word] of Object.entries(CORNERS)) corners.set(corner, el("span", { class: "corner", data: { corner }, "aria-hidden": "true" }, word));
   const numbers = tool("numbers", "Show numbers", () => store.setUi({ numbers: !state.ui.numbers }), "false");
   const discarded = tool("eye", "Show discarded versions", () => store.setUi({ discarded: !state.ui.discarded }), "true");
+  const legend = tool("help", "What the marks mean", () => toggleLegend(legend));
+  legend.setAttribute("aria-expanded", "false");
   const tools = el("div", { class: "canvas-tools" },
-    tool("plus", "Zoom in (+)", () => zoom(0.8)), tool("minus", "Zoom out (-)", () => zoom(1.25)), tool("fit", "Show everything (F)", fit), numbers, discarded);
+    tool("plus", "Zoom in (+)", () => zoom(0.8)), tool("minus", "Zoom out (-)", () => zoom(1.25)), tool("fit", "Show everything (F)", fit), numbers, discarded, legend);
   store.on("ui versions", () => {
     numbers.setAttribute("aria-pressed", state.ui.numbers);
     discarded.setAttribute("aria-pressed", state.ui.discarded);
@@ -203,7 +207,7 @@ export const reveal = (places) => show(including(range, places, 2));
 /** New nodes are brought into view; looking elsewhere on purpose is respected otherwise. */
 function growFor(versions) {
   const fresh = versions.filter((version) => version.placement && !known.has(version.id));
-  if (fresh.length) range = including(range, fresh.map((version) => version.placement));
+  if (fresh.length) range = including(range, fresh.map(store.placeOf));
   known = new Set(versions.filter((version) => version.placement).map((version) => version.id));
 }
 
@@ -333,6 +337,7 @@ function noteLanding() {
 
 export function start() {
   build();
+  mode.start(focusCanvas);
   const frame = byId("frame");
   handles.start(layer, leaders, { open, enter, closer, drop: openCombine });
   receiveDrops(frame);

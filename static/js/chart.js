@@ -31,7 +31,7 @@ const probe = el("i", { hidden: true });
 function colours() {
   document.body.append(probe);
   const read = (name) => { probe.className = name; return getComputedStyle(probe).color; };
-  return { paper: read("plot-paper"), grid: read("plot-grid"), mid: read("plot-mid"), ink: read("plot-ink"), edge: read("plot-edge") };
+  return { paper: read("plot-paper"), grid: read("plot-grid"), mid: read("plot-mid"), ink: read("plot-ink"), edge: read("plot-edge"), halo: read("plot-halo"), vast: read("plot-vast"), rim: read("plot-rim") };
 }
 
 /** The nearest ancestors that are on the canvas: one for each parent. */
@@ -45,8 +45,11 @@ export function shownParents(version, shown) {
   return [...found];
 }
 
+/** Pixels from which a halo is so wide that it must not cloud what lies in it. */
+const VAST = 200;
+
 /** A halo's width in pixels: the spread to both sides, and never less than its node. */
-export const haloSize = (spread, project) => Math.min(Math.max(spread * 2 * Math.sqrt(project.sx * project.sy), 30), 400);
+export const haloSize = (spread, project) => Math.min(Math.max(spread * 2 * Math.sqrt(project.sx * project.sy), 30), 4000);
 
 function traces(versions, project, colour) {
   const shown = new Set(versions.map((version) => version.id));
@@ -56,9 +59,9 @@ function traces(versions, project, colour) {
   for (const version of versions) {
     const place = store.placeOf(version);
     if (version.placement && store.isHead(version)) {
-      halo.x.push(place.engagement);
-      halo.y.push(place.exposition);
-      halo.size.push(haloSize(place.spread, project));
+      halo.x.push(version.placement.engagement);
+      halo.y.push(version.placement.exposition);
+      halo.size.push(haloSize(version.placement.spread, project));
     }
     for (const parent of shownParents(version, shown)) {
       const from = store.placeOf(parent);
@@ -75,7 +78,7 @@ function traces(versions, project, colour) {
   }
   const common = { type: "scatter", hoverinfo: "skip", showlegend: false, cliponaxis: true };
   const found = [
-    { ...common, mode: "markers", x: halo.x, y: halo.y, marker: { size: halo.size, color: colour.ink, opacity: 0.08, line: { width: 0 } } },
+    { ...common, mode: "markers", x: halo.x, y: halo.y, marker: { size: halo.size, color: halo.size.map((size) => (size > VAST ? colour.vast : colour.halo)), line: { width: 1, color: colour.rim } } },
   ];
   if (edges.count <= MOST_EDGES) {
     found.push({ ...common, mode: "lines", x: edges.x, y: edges.y, connectgaps: false, line: { color: colour.edge, width: 1, simplify: false } });

@@ -5,7 +5,7 @@ import { openCombine } from "./combine.js";
 import { announce, byId, el, icon, redraw } from "./dom.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
-import { capital, flatFacts, moveWords, placeWords, plural } from "./words.js";
+import { capital, flatFacts, moveWords, otherScales, placeWords, plural } from "./words.js";
 
 const { state } = store;
 const dialog = () => byId("compare");
@@ -109,7 +109,7 @@ function column(version) {
   const active = version.id === shown.other && pair.acceptable;
   const base = shown.versions.find((it) => it.id === shown.base);
   const move = moveWords(version, base);
-  const where = capital(isBase ? placeWords(version.placement) : !move ? "Not measured yet." : move === "hardly moved" ? "Stands where the base does." : `${move} than the base.`);
+  const where = capital(isBase ? placeWords(version.placement) : otherScales(version, base) ? "Placed by another scale than the base, so the two points can’t be compared." : !move ? "Not measured yet." : move === "hardly moved" ? "Stands where the base does." : `${move} than the base.`);
   const text = isBase ? version.text : [pair.hunks.map((hunk) => [hunk.before, hunkNode(hunk, active)]), pair.rest];
   return el("section", { class: "column", "aria-label": nameOf(version), data: { base: isBase, active } },
     el("div", { class: "head-row" }, el("h3", {}, `${nameOf(version)}${store.isHead(version) ? ", in the draft" : ""}`),

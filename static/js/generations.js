@@ -173,8 +173,8 @@ function landed(id, { index, version }) {
   announce(`Version ${version.number} landed: ${moveWords(version, store.parentOf(version)) || "not measured"}.`);
 }
 
-function finished(id, { ranking, moved, message }) {
-  store.changeGeneration(id, { status: "done", ranking, moved, message: message || "", partial: {} });
+function finished(id, { ranking, moved, message, lacking }) {
+  store.changeGeneration(id, { status: "done", ranking, moved, message: message || "", lacking: lacking || "", partial: {} });
   announce(message || `${plural(ranking.length, "version")} ready, best first.`);
 }
 

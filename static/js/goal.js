@@ -1,7 +1,8 @@
 // Where the draft should land for an audience, and how far it is from there.
 import { get, post, Problem, remove } from "./api.js";
 import { addLayer, placeAt, reveal } from "./canvas.js";
-import { announce, byId, el, icon, isTyping, svg } from "./dom.js";
+import { announce, byId, el, icon, svg } from "./dom.js";
+import { begin } from "./mode.js";
 import { redress } from "./nodes.js";
 import { notice } from "./notices.js";
 import { showPane } from "./panes.js";
@@ -20,7 +21,7 @@ let named = ""; // for whom, as far as it is known
 let mode = null; // what Goal mode put on the page: {pad, card, region, field}
 let pop = null;
 let drawAgain = () => {};
-let cameFrom = null;
+let leave = () => {};
 
 const round = (value) => Math.round(value * 10) / 10;
 const sideWords = ([low, high]) => `${round(low)} to ${round(high)}`;
@@ -169,7 +170,6 @@ export function enter(name = "") {
   closePop();
   if (mode) return;
   showPane("canvas");
-  cameFrom = document.activeElement;
   named = "";
   const pad = el("div", { class: "goal-pad", "aria-hidden": "true", onpointerdown: drag });
   const region = el("button", { class: "goal-grip", type: "button", hidden: true, onkeydown: nudge, "aria-label": "The goal’s region" });
@@ -184,11 +184,15 @@ export function enter(name = "") {
     el("p", {}, "Drag where this draft should land, or "), menu, reason,
     el("div", { class: "row" }, field,
       el("button", { class: "button primary", type: "submit" }, "Set goal"),
-      el("button", { class: "quiet", type: "button", title: "Esc", onclick: leave }, "Cancel")));
+      el("button", { class: "quiet", type: "button", title: "Esc", onclick: () => leave() }, "Cancel")));
+  leave = begin({ name: "Goal mode", nodes: [pad, region, card], key: "o", button: () => byId("goal-button"), left: () => {
+    mode = null;
+    wanted = null;
+    byId("goal-button").setAttribute("aria-pressed", "false");
+    drawAgain();
+  } });
   mode = { pad, card, region, field, reason };
-  byId("frame").append(pad, region, card);
   byId("goal-button").setAttribute("aria-pressed", "true");
-  addEventListener("keydown", modeKey, true);
   if (name) {
     menu.value = name;
     choose(name);
@@ -196,28 +200,6 @@ export function enter(name = "") {
     menu.focus();
     announce("Goal mode: drag a region on the canvas, or choose an audience from the menu. Escape leaves.");
   }
-}
-
-/** In Goal mode Escape leaves, and no single key does anything to the versions. */
-function modeKey(event) {
-  if (event.key.length === 1 && event.key !== " " && event.key !== "o" && !isTyping(event.target)) event.stopPropagation();
-  if (event.key !== "Escape" || event.isComposing) return;
-  event.preventDefault();
-  event.stopPropagation();
-  leave();
-  announce("Goal mode left.");
-}
-
-function leave() {
-  if (!mode) return;
-  removeEventListener("keydown", modeKey, true);
-  for (const node of [mode.pad, mode.region, mode.card]) node.remove();
-  mode = null;
-  wanted = null;
-  byId("goal-button").setAttribute("aria-pressed", "false");
-  drawAgain();
-  if (cameFrom?.isConnected && cameFrom !== document.body) cameFrom.focus();
-  else byId("goal-button").focus();
 }
 
 async function keep() {
@@ -295,7 +277,7 @@ let known = "";
 
 const standing = () => state.order.map((id) => {
   const head = store.headOf(id);
-  return `${head?.id}${head?.placement ? "+" : "-"}`;
+  return `${head?.id} ${head?.placement?.scorer_id ?? ""}`;
 }).join();
 
 /** The server tells the way from the log; ask when a head changed or was measured. */

@@ -125,7 +125,7 @@ function draw() {
   listedFor = state.paragraph;
   const lines = tree(listed());
   redraw(root(),
-    el("div", { class: "head-row history-head" }, el("h3", {}, "History"), tidy(),
+    el("div", { class: "head-row history-head" }, el("h3", { tabindex: "-1" }, "History"), tidy(),
       el("div", { class: "filters" },
         select("Versions of", whose, { paragraph: "this paragraph", draft: "the whole draft" }, (value) => { whose = value; }),
         select("Which versions", status, { all: "all", proposed: "proposed", confirmed: "confirmed", combined: "combined", typed: "typed by hand", original: "original", discarded: "discarded", archived: "archived" }, (value) => { status = value; }))),

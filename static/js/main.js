@@ -4,6 +4,7 @@ import * as candidates from "./candidates.js";
 import * as canvas from "./canvas.js";
 import * as combine from "./combine.js";
 import * as compare from "./compare.js";
+import * as correct from "./correct.js";
 import * as conflict from "./conflict.js";
 import { byId, icon } from "./dom.js";
 import * as drafts from "./drafts.js";
@@ -21,6 +22,7 @@ import * as panes from "./panes.js";
 import * as project from "./project.js";
 import * as prompts from "./prompts.js";
 import * as recorder from "./recorder.js";
+import * as rescore from "./rescore.js";
 import * as shortcuts from "./shortcuts.js";
 import * as sources from "./sources.js";
 import * as status from "./status.js";
@@ -28,6 +30,7 @@ import * as store from "./store.js";
 import * as theme from "./theme.js";
 import * as tour from "./tour.js";
 import * as undo from "./undo.js";
+import * as why from "./why.js";
 
 const draftId = document.body.dataset.draft;
 
@@ -50,7 +53,7 @@ async function insist(work, says) {
 
 byId("import").prepend(icon("in"));
 for (const part of [
-  theme, panes, drafts, editor, files, labels, prompts, sources, opened, candidates, compare, combine, history, muse, goal,
+  theme, panes, drafts, editor, files, labels, prompts, sources, opened, candidates, compare, combine, history, muse, goal, correct, why, rescore,
   conflict, undo, project, shortcuts, canvas, tour,
 ]) part.start();
 recorder.start();

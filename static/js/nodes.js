@@ -55,8 +55,10 @@ export function nameOf(version) {
   const where = move ? `against its parent ${move}` : placeWords(version.placement);
   const inDraft = store.isHead(version) ? ", in the draft" : "";
   const goal = goalWords(version.placement, store.activeGoal(), state.ui.numbers);
+  const scale = store.otherScale(version) ? "placed by an earlier scale" : "";
+  const human = version.human_placement ? `put by you where it is ${placeWords(version.human_placement)}` : "";
   const what = `${KIND_WORDS[kindOf(version)]}${from}${inDraft}${picked}`;
-  const rest = [what, where, ...flagWords(ledgerFlags(version.flags)), goal].filter(Boolean).join(", ");
+  const rest = [what, where, human, scale, ...flagWords(ledgerFlags(version.flags)), goal].filter(Boolean).join(", ");
   return `Paragraph ${store.numberOf(version.paragraph_id)}, version ${version.number}, ${rest}`;
 }
 
@@ -193,7 +195,7 @@ function dress(button, version) {
     kind, head, selected,
     quiet: !same && !head && kind !== "confirmed",
     lit: version.id === state.hovered || (version.paragraph_id === state.hoveredParagraph && head),
-    measuring: !version.placement, marked: Boolean(markOf(version)),
+    measuring: !version.placement, earlier: store.otherScale(version), marked: Boolean(markOf(version)),
     picked: state.picked.includes(version.id),
   };
   const signature = JSON.stringify([look, parts[0]]);
@@ -219,8 +221,10 @@ export function draw(versions, project, { animate = false } = {}) {
   }));
   const before = spots;
   spots = new Map(standing.map((version, i) => [version.id, { ...placed[i], id: version.id }]));
+  let orphaned = false; // the focus was on a node that is gone, as when it was archived
   for (const [id, button] of buttons) {
     if (spots.has(id)) continue;
+    orphaned ||= button === document.activeElement;
     button.remove();
     buttons.delete(id);
   }
@@ -240,8 +244,9 @@ export function draw(versions, project, { animate = false } = {}) {
     if (spot.nudged) leader(project, version, spot);
   }
   drawStacks(standing);
-  const holder = buttons.get(state.selected) || buttons.get(standing[0]?.id);
+  const holder = buttons.get(state.selected) || buttons.get(store.headOf(state.paragraph)?.id) || buttons.get(standing[0]?.id);
   for (const button of buttons.values()) button.tabIndex = button === holder ? 0 : -1;
+  if (orphaned) holder?.focus();
 }
 
 /** Those that found no spot of their own are counted on the nearest that did; pressing the number goes closer. */

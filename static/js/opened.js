@@ -7,7 +7,8 @@ import { compareWith } from "./compare.js";
 import * as disk from "./disk.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
-import { beginning, capital, flagWords, goalWords, KIND_WORDS, kindOf, moveWords, placeWords, plural } from "./words.js";
+import * as why from "./why.js";
+import { beginning, capital, flagWords, goalWords, KIND_WORDS, kindOf, moveWords, otherScales, placeWords, plural, spreadWords } from "./words.js";
 
 const { state } = store;
 const root = () => byId("opened");
@@ -26,36 +27,51 @@ function tag(version) {
 /** The server counts characters, a string here counts UTF-16 units. */
 const unitsIn = (text, characters) => [...text].slice(0, characters).join("").length;
 
-/** Additions are underlined and deletions struck through; screen readers hear ins and del. A sentence that nothing
-    supports is dotted under and ends with the words for it. */
+/** Additions are underlined and deletions struck through; screen readers hear ins and del. A sentence is tinted by what
+    it adds; one that nothing supports is dotted under and ends with the words for it. */
 function marked(version, detail, showChanges) {
   const pieces = showChanges ? detail.diff[0].changes : [{ kind: "same", text: version.text }];
-  const claims = (detail?.claims || []).map(({ start, end, reason }) => ({ start: unitsIn(version.text, start), end: unitsIn(version.text, end), reason }));
+  const placed = ({ start, end, ...rest }) => ({ ...rest, start: unitsIn(version.text, start), end: unitsIn(version.text, end) });
+  const shares = why.tinted(version).map(placed);
+  const claims = (detail?.claims || []).map(placed).map((claim) => ({ ...claim, node: el("mark", { class: "claim", title: claim.reason }) }));
   const out = [];
   let at = 0;
-  let open = null; // the claim we are in: {node, end}
-  const put = (node) => (open ? open.node.append(node) : out.push(node));
-  const close = () => {
-    out.push(open.node, el("span", { class: "claim-word" }, "new claim"));
-    open = null;
+  let share = null; // the sentence we are in
+  let claim = null; // and the claim, inside it
+  const put = (node) => { if (claim ?? share) (claim ?? share).node.append(node); else out.push(node); };
+  const closeClaim = () => {
+    const { node } = claim;
+    claim = null;
+    put(node);
+    put(el("span", { class: "claim-word" }, "new claim"));
   };
+  const closeShare = () => {
+    const { node, spoken } = share;
+    node.append(spoken);
+    share = null;
+    out.push(node);
+  };
+  const next = (ranges) => ranges.find((range) => range.end > at);
   for (const { kind, text } of pieces) {
     if (kind === "removed") {
       put(el("del", {}, text));
       continue;
     }
     for (let rest = text; rest;) {
-      const next = claims.find((claim) => claim.end > at);
-      if (next && next.start <= at && !open) open = { node: el("mark", { class: "claim", title: next.reason }), end: next.end };
-      const until = open ? open.end : next ? next.start : Infinity;
-      const piece = rest.slice(0, until - at);
+      const [toShare, toClaim] = [next(shares), next(claims)];
+      if (!share && !claim && toShare?.start <= at) share = toShare;
+      if (!claim && toClaim?.start <= at) claim = toClaim;
+      const cuts = [share?.end, claim?.end, toShare?.start, toClaim?.start].filter((cut) => cut > at);
+      const piece = rest.slice(0, Math.min(...cuts, Infinity) - at);
       put(kind === "added" ? el("ins", {}, piece) : piece);
       at += piece.length;
       rest = rest.slice(piece.length);
-      if (open && at >= open.end) close();
+      if (claim && at >= claim.end) closeClaim();
+      if (share && !claim && at >= share.end) closeShare();
     }
   }
-  if (open) close();
+  if (claim) closeClaim();
+  if (share) closeShare();
   return out;
 }
 
@@ -97,6 +113,7 @@ function how(version, detail) {
     ["Model", [version.model_id, version.tuned_id].filter(Boolean).join(" + ")],
     ["Seed", version.seed ?? ""],
     ["Stands", placeWords(version.placement)],
+    ["Spread", version.placement ? `${spreadWords(version.placement.spread)}.` : ""],
     ["Scorer", version.placement?.scorer_id ?? ""],
     ["Made", new Date(version.created_at).toLocaleString()],
   ].filter(([, value]) => value !== "" && value !== null && value !== undefined);
@@ -192,15 +209,17 @@ function draw() {
   const parent = store.parentOf(version);
   const flags = flagWords(version.flags);
   const moves = moveWords(version, parent);
+  why.fetchSoon(version);
   const goal = goalWords(version.placement, store.activeGoal(), state.ui.numbers);
+  const scales = otherScales(version, parent) ? ` Version ${parent.number} was placed by another scale, so the two points can’t be compared.` : "";
   redraw(root(),
     el("div", { class: "head-row" },
       el("h3", { tabindex: "-1", data: { key: "opened" } }, `Paragraph ${store.numberOf(version.paragraph_id)}, version ${version.number}`), tag(version)),
-    el("div", { class: "move-row" }, el("p", { class: "dim" }, [moves ? `Against version ${parent.number}: ${moves}.` : `${capital(placeWords(version.placement))}.`, flags.length ? ` ${capital(flags.join(", "))}.` : "", store.isHead(version) ? " In the draft." : "", goal ? ` ${capital(goal)}.` : ""].join("")),
+    el("div", { class: "move-row" }, el("p", { class: "dim" }, [moves ? `Against version ${parent.number}: ${moves}.` : `${capital(placeWords(version.placement))}.`, flags.length ? ` ${capital(flags.join(", "))}.` : "", store.isHead(version) ? " In the draft." : "", scales, goal ? ` ${capital(goal)}.` : ""].join("")),
       !editing && parent && detail?.diff?.length ? el("button", { class: "quiet", type: "button", data: { key: "toggle" }, "aria-pressed": state.ui.changes, onclick: () => store.setUi({ changes: !state.ui.changes }) }, "Changes") : null),
     ...(editing ? hand(version) : [
       ...body(version, detail),
-      origins(version, detail), actions(version), compareWith(version, putAway(version)), how(version, detail)]));
+      origins(version, detail), actions(version), why.section(version, detail), compareWith(version, putAway(version)), how(version, detail)]));
   const box = root().querySelector(".opened-text");
   const change = box?.querySelector("ins, del");
   if (change && scrolled !== version.id) {
@@ -210,7 +229,7 @@ function draw() {
 }
 
 export function start() {
-  store.on("selection versions details ui draft labels picked goals", (topics) => {
+  store.on("selection versions details whys model ui draft labels picked goals", (topics) => {
     // What the writer types here must not be drawn over.
     if (state.ui.editing && root().querySelector(".hand") && !topics.has("ui") && !topics.has("selection")) return;
     draw();

@@ -3,6 +3,7 @@ import { archive, confirm, discard, pick, place, placeAll, restore, unarchive } 
 import { fit, focusCanvas, zoom } from "./canvas.js";
 import { openCombine } from "./combine.js";
 import { openCompare } from "./compare.js";
+import * as correct from "./correct.js";
 import { byId, el, icon, isTyping } from "./dom.js";
 import { focusParagraph } from "./editor.js";
 import { current, press, stop } from "./generations.js";
@@ -35,13 +36,14 @@ const KEYS = {
   x: () => { const it = selected(); if (it) pick(it.id); },
   ".": () => { const it = current(); if (it) stop(it.id); },
   o: goal.toggle,
+  w: () => { const it = selected(); if (it) correct.toggle(it.id); },
   m: muse.toggle,
   "?": () => toggleHelp(),
 };
 
 const HELP = [
   ["Canvas", [["P", "Place the selected paragraph"], ["⇧ P", "Place all paragraphs"], ["G", "Go to the canvas"], ["← ↑ ↓ →", "Move between versions"], ["Enter", "Open a version"], ["F", "Show everything"], ["O", "Draw a goal; Esc leaves"], ["+ −", "Zoom"]]],
-  ["Versions", [["1 … 0", "Press a label"], [".", "Stop writing"], ["C", "Confirm"], ["D", "Discard or restore"], ["A", "Archive or bring back"], ["E", "Edit by hand"], ["X", "Pick, to compare or combine"], ["V", "Compare what is picked"], ["J", "Join the two that are picked"], ["M", "Muse: look back on the history"]]],
+  ["Versions", [["1 … 0", "Press a label"], [".", "Stop writing"], ["C", "Confirm"], ["D", "Discard or restore"], ["A", "Archive or bring back"], ["E", "Edit by hand"], ["X", "Pick, to compare or combine"], ["W", "Put it where you think it belongs; Esc leaves"], ["V", "Compare what is picked"], ["J", "Join the two that are picked"], ["M", "Muse: look back on the history"]]],
   ["Draft", [["Ctrl Z", "Undo, whatever it was"], ["Ctrl ⇧ Z", "Redo"], ["T", "Go to the text"], ["Enter", "New paragraph"], ["⇧ Enter", "New line"], ["⌫", "At the start: join with the one above"], ["Esc", "Leave the text"]]],
 ];
 

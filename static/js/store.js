@@ -7,6 +7,8 @@ export const state = {
   order: [],
   versions: new Map(),
   details: new Map(), // version id → detail, or {problem}
+  whys: new Map(), // version id → why it stands where it does, or {problem}; `stale` when that is to be asked anew
+  rescore: null, // the last job of measuring again: {status, done, total, problem}
   generations: new Map(), // id → generation, with what is being written in `partial`
   selected: null, // version id
   paragraph: null, // selected paragraph id; follows the selected version
@@ -27,7 +29,7 @@ export const state = {
   // `state`: idle, thinking, done, stopped or error; `about` is the observation that is being thought about
   muse: { open: false, state: "idle", digest: [], cards: [], about: "", position: null, reason: "", problem: null },
   picked: [], // versions picked for comparing or combining, in the order of picking
-  ui: { numbers: false, discarded: true, changes: true, way: true, editing: null, pane: "draft" },
+  ui: { numbers: false, discarded: true, changes: true, way: true, tint: "both", editing: null, pane: "draft" },
 };
 
 const listeners = [];
@@ -61,10 +63,16 @@ export const isHead = (version) => paragraphOf(version.paragraph_id)?.head === v
 export const isDirty = (paragraph) => (headOf(paragraph.id)?.text ?? "") !== paragraph.text;
 export const isEmptyDraft = () => state.order.every((id) => !paragraphOf(id).text.trim());
 
-/** Where to draw a version: its own place, or its nearest measured ancestor's until it has one. */
+/** Where to draw a version: where the writer put it, else where it measures, or its nearest ancestor's place until it has one. */
 export function placeOf(version) {
-  for (let at = version; at; at = parentOf(at)) if (at.placement) return at.placement;
+  for (let at = version; at; at = parentOf(at)) if (at.placement) return at.human_placement ?? at.placement;
   return null;
+}
+
+/** Whether another scorer than the one in use placed it. */
+export function otherScale({ placement }) {
+  const inUse = state.model.scorer?.scorer_id;
+  return Boolean(placement && inUse && placement.scorer_id !== inUse);
 }
 
 /** The versions that are nodes on the canvas now, oldest first. */
@@ -351,6 +359,33 @@ export function setMuse(changes) {
 export function keepDetail(id, detail) {
   state.details.set(id, detail);
   changed("details");
+}
+
+/** Details are fetched anew when what they tell may have changed. */
+export function forgetDetails() {
+  state.details.clear();
+  changed("details");
+}
+
+let age = 0; // how often what it rests on has changed
+export const whyAge = () => age;
+
+/** `askedAt`: the age when it was asked for; what changed since makes it stale at once. */
+export function keepWhy(id, why, askedAt) {
+  state.whys.set(id, { ...why, stale: askedAt !== age });
+  changed("whys");
+}
+
+/** What is known of why versions stand where they do is shown until it is asked anew. */
+export function ageWhys() {
+  age += 1;
+  for (const why of state.whys.values()) why.stale = true;
+  changed("whys");
+}
+
+export function setRescore(job) {
+  state.rescore = job;
+  changed("rescore");
 }
 
 export function setLabels(labels) {

@@ -41,6 +41,7 @@ export const STEP_WORDS = {
   label: ({ label, paragraph }) => `${label || "new versions"}, for ${paragraph}`,
   prompt: ({ paragraph }) => `your own prompt, for ${paragraph}`,
   combine: ({ paragraph }) => `combine versions of ${paragraph}`,
+  correct: ({ version, paragraph }) => `the place of ${version} of ${paragraph}`,
   goal: () => "the goal",
   source: () => "the sources",
 };
@@ -51,9 +52,13 @@ function along(delta, high) {
   return { words: delta > 0 ? `${much}more ${high}` : `${much}less ${high}`, moved: Math.sign(delta) };
 }
 
-/** The move from parent to child, in words, with the direction of each part; null when either is not measured. */
+/** Whether two versions were placed by two scorers: then their points can't be compared. */
+export const otherScales = (a, b) => Boolean(a?.placement && b?.placement && a.placement.scorer_id !== b.placement.scorer_id);
+
+/** The move from parent to child, in words, with the direction of each part; null when either is not measured, or they
+    were by two scorers. */
 export function moveParts(child, parent) {
-  if (!child?.placement || !parent?.placement) return null;
+  if (!child?.placement || !parent?.placement || otherScales(child, parent)) return null;
   const x = along(child.placement.engagement - parent.placement.engagement, AXES.x.high);
   const y = along(child.placement.exposition - parent.placement.exposition, AXES.y.high);
   return { x, y };
@@ -76,6 +81,67 @@ export function placeWords(placement) {
     return value > 40 ? axis.low : `very ${axis.low}`;
   };
   return `${word(placement.exposition, AXES.y)}; ${word(placement.engagement, AXES.x)}`;
+}
+
+/** From this spread on a point says little. */
+const VAGUE = 10;
+
+/** How far a point may be off. */
+export function spreadWords(spread) {
+  const points = pointWords(Math.max(1, Math.round(spread)));
+  return spread >= VAGUE ? `Very uncertain: give or take ${points}. Short texts, and texts in another language, are hard to place` : `Give or take ${points}`;
+}
+
+export const pointWords = (value) => { const rounded = Math.max(1, Math.round(value)); return `${rounded} ${rounded === 1 ? "point" : "points"}`; };
+
+/** A move in points, in words: “about 6 points more gripping, 1 less thorough”. */
+export function lengthWords({ engagement, exposition }) {
+  const parts = [[engagement, AXES.x.high], [exposition, AXES.y.high]].filter(([value]) => Math.abs(value) >= 0.5).sort((a, b) => Math.abs(b[0]) - Math.abs(a[0]));
+  return parts.map(([value, high], i) => {
+    const size = Math.max(1, Math.round(Math.abs(value)));
+    return `${i ? size : `about ${pointWords(size)}`} ${value > 0 ? "more" : "less"} ${high}`;
+  }).join(", ") || "less than half a point";
+}
+
+/** What a reason is, for more and for less of it; the name is a strategy or feature of the scorer. `it` begins the words. */
+const REASONS = {
+  EXPL: [(it) => `${it} explains how something works`, (it) => `${it} explains little`],
+  MAIN: [(it) => `${it} states a main finding`, (it) => `${it} states no finding`],
+  IMPACT: [(it) => `${it} says what follows from it`, (it) => `${it} says nothing of what follows`],
+  LEAD: [(it) => `${it} opens like the lead of a story`, (it) => `${it} does little to draw a reader in`],
+  STORY: [(it) => `${it} tells a story`, (it) => `${it} tells no story`],
+  PERSONAL: [(it) => `${it} brings in a person`, (it) => `${it} has nobody in it`],
+  ANALOGY: [(it) => `${it} likens it to something known`, (it) => `${it} likens it to nothing`],
+  // Of a feature: where its words are there (they follow), and where they are missing.
+  jargon: [(it) => `${it} has rare words`, (it) => `${it} has no rare words`],
+  grade: [(it) => `${it}: how long its words and clauses are`, (it) => `${it}: how long its words and clauses are`],
+  numbers: [(it) => `${it} has numbers`, (it) => `${it} has no numbers`],
+  measures: [(it) => `${it} has measured quantities`, (it) => `${it} has no measured quantities`],
+  attribution: [(it) => `${it} says who says so`, (it) => `${it} doesn’t say who says so`],
+  hedges: [(it) => `${it} is careful about what is certain`, (it) => `${it} doesn’t hedge`],
+  definition: [(it) => `${it} says what something is`, (it) => `${it} defines nothing`],
+  cause: [(it) => `${it} gives a cause`, (it) => `${it} gives no cause`],
+  finding: [(it) => `${it} tells of a finding`, (it) => `${it} tells of no finding`],
+  promise: [(it) => `${it} says what it may do for someone`, (it) => `${it} promises nothing`],
+  person: [(it) => `${it} has people in it`, (it) => `${it} has nobody in it`],
+  self: [(it) => `${it} says I or we`, (it) => `${it} says neither I nor we`],
+  speech: [(it) => `${it} quotes somebody`, (it) => `${it} quotes nobody`],
+  question: [(it) => `${it} asks a question`, (it) => `${it} asks nothing`],
+  address: [(it) => `${it} speaks to the reader`, (it) => `${it} doesn’t speak to the reader`],
+  comparison: [(it) => `${it} compares`, (it) => `${it} compares nothing`],
+  scene: [(it) => `${it} names a time and a place`, (it) => `${it} names no time or place`],
+  concrete: [(it) => `${it} has things one can picture`, (it) => `${it} has nothing one can picture`],
+  exposition: [() => "More is explained than in an ordinary passage", () => "Less is explained than in an ordinary passage"],
+  engagement: [() => "It grips more than an ordinary passage", () => "It grips less than an ordinary passage"],
+};
+const STRATEGY = /^[A-Z]+$|^exposition$|^engagement$/;
+const MOST_EVIDENCE = 3;
+
+export function reasonWords({ name, points, sentence, evidence }) {
+  const it = sentence === null ? "It" : `Sentence ${sentence + 1}`;
+  const less = STRATEGY.test(name) ? points < 0 : !evidence.length;
+  const say = REASONS[name]?.[less ? 1 : 0] ?? (() => `${capital(name.toLowerCase().replaceAll(/[-_]/g, " "))}${sentence === null ? "" : ` in sentence ${sentence + 1}`}`);
+  return say(it) + (evidence.length ? `: ${evidence.slice(0, MOST_EVIDENCE).join(", ")}` : "");
 }
 
 /** How far a text stands from a goal, and what it lacks; in points as well when `numbers` are shown. */

@@ -17,6 +17,7 @@ BODIES: dict[str, Any] = {
     "/save": {"edits": []},
     "/place": {"paragraph_ids": ["{paragraph}"]},
     "/confirm": {"base": "{version}"},
+    "/correction": {"exposition": 60, "engagement": 40},
     "/edits": {"text": "x"},
     "/undo": {"step": "{version}"},
     "/redo": {"step": "{version}"},

@@ -25,6 +25,7 @@ from app.db.check import check
 from app.db.engine import Database
 from app.settings import Settings
 from app.writing import models, projectfile
+from app.writing.events import VersionCorrected
 from app.writing.models import Draft, Goal, MuseCard, Source, Version, VersionParent
 from tests.conftest import ORIGIN, OWN_PAGE
 from tests.scripted import scripted_app
@@ -112,12 +113,13 @@ def desk(client: TestClient, db: Database) -> Desk:
     stopped = made.ask(landed[0])["id"]
     ok(client.post(f"/api/generations/{stopped}/stop"))
     attach(made)
+    by_hand = VersionCorrected(exposition=50.5, engagement=49, note="By ear.", scorer_id="scripted")
     with db.write() as session:
         draft = session.get_one(Draft, made.id)
         draft.number += 1
         combined = Version(
             draft_id=made.id, paragraph_id=first["id"], number=draft.number, operation="combine", text="Both of them.",
-            status="proposed", archived=True, flags=["new-claim"], human_placement={"x": 50.5, "y": 49},
+            status="proposed", archived=True, flags=["new-claim"], human_placement=by_hand.model_dump(exclude={"type"}),
             model_id="a/model", tuned_id="tuned-1", seed=2**40,
         )  # fmt: skip
         session.add(combined)
@@ -130,6 +132,7 @@ def desk(client: TestClient, db: Database) -> Desk:
 
         note_version(session, draft, combined, [landed[2], landed[0]], head=False)
         note(session, draft.writer_id, draft.id, VersionArchived(), combined.id)
+        note(session, draft.writer_id, draft.id, by_hand, combined.id)
         # Of one moment, so that only their order of ids tells them apart.
         session.execute(update(Source).values(created_at=datetime(2026, 3, 1, 12, 0, 0, 5, UTC)))
         session.execute(
@@ -276,6 +279,7 @@ def test_every_column_is_in_the_file_or_left_out_on_purpose() -> None:
             projectfile.VersionPart,
             {"id", "draft_id", "paragraph_id", "generation_id", "exposition", "engagement", "spread", "scorer_id"},
         ),
+        models.EarlierPlacement: (projectfile.EarlierPart, {"id", "version_id"}),
         models.Generation: (
             projectfile.GenerationPart,
             {"id", "draft_id", "paragraph_id", "parent_version_id", "other_version_id"},

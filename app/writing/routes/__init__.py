@@ -14,6 +14,7 @@ from app.writing.routes import (
     log,
     model,
     muse,
+    places,
     prompts,
     sources,
     steps,
@@ -21,7 +22,10 @@ from app.writing.routes import (
 )
 from app.writing.routes.shared import REFUSALS
 
-PARTS = (model, drafts, exports, canvas, generations, combine, versions, steps, goals, muse, sources, prompts, log)
+PARTS = (
+    *(model, drafts, exports, canvas, generations, combine, versions, places),
+    *(steps, goals, muse, sources, prompts, log),
+)
 router = APIRouter(prefix="/api", responses=REFUSALS)
 for part in PARTS:
     router.include_router(part.router)
