@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from app.llm import cli as model_cli
+from app.zo import cli as zo_cli
 
 if TYPE_CHECKING:
     import socket
@@ -33,6 +34,20 @@ session = typer.Typer(help="Writing sessions: export.", no_args_is_help=True)
 main.add_typer(model_cli.app, name="model")
 main.add_typer(database, name="db")
 main.add_typer(session, name="session")
+
+
+def _find_model(name: str) -> zo_cli.Found:
+    from app.llm.store import ModelStore
+    from app.llm.types import EngineError
+
+    try:
+        model = ModelStore(_settings()).resolve(name)
+    except EngineError as error:
+        _fail(f"{error.what} {error.mend}")
+    return zo_cli.Found(model.model_id, model.folder, model.sha256)
+
+
+main.add_typer(zo_cli.commands(_find_model), name="zo")
 
 
 @main.callback()

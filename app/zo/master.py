@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from app.zo.layer import SeedLog, fingerprint
+from app.zo.layer import DELTA_NAME, SeedLog, TunedLayer, base_fingerprint, fingerprint
 from app.zo.noise import Noise, by_version, mix
 from app.zo.types import Config, Part, WrongBase, ZOError
 
@@ -150,6 +151,32 @@ def replay(
         if watch:
             watch(step + 1, master)
     return master
+
+
+def rebuilt(model: nn.Module, base_sha256: str, folder: Path) -> tuple[bool | None, TunedLayer]:
+    """The layer as the log in `folder` gives it, and whether the delta there is the same bit for bit (None: no delta).
+
+    Raises WrongBase, Tampered, ZOError.
+    """
+    log = SeedLog.load(folder)
+    log.verify(base_sha256)
+    if log.result is None:
+        raise ZOError(f"The run in {folder} is not finished: resume it first.")
+    delta = TunedLayer.load(folder) if (folder / DELTA_NAME).exists() else None
+    if log.config.layer == "all" and log.config.part != "lora":
+        raise ZOError("The log is of the whole model; a layer is what can be rebuilt.")
+    chosen = None if log.config.layer == "all" else log.layers
+    initial: dict[str, Tensor] = {}
+    if log.config.part != "lora":
+        own = tuned_parameters(model, chosen, log.config.part)
+        initial = {name: tensor.detach().clone() for name, tensor in own.items()}
+    master = replay(log, model, upto=log.result["best_step"])
+    dtype = next(iter(delta.deltas.values())).dtype if delta else torch.float16
+    changed, before = deltas(master.values, model, initial, dtype)
+    again = TunedLayer(
+        log.base, changed, log.layers, log.noise, log.config.as_json(), log.result, base_fingerprint(before)
+    )
+    return None if delta is None else again.sha256 == delta.sha256, again
 
 
 def deltas(

@@ -92,7 +92,9 @@ class Decoder:
 
     def __init__(self, model: nn.Module) -> None:
         core: Any = getattr(model, "model", None)
-        lacking = [f"model.{name}" for name in ("embed_tokens", "layers", "norm", "rotary_emb") if not hasattr(core, name)]
+        lacking = [
+            f"model.{name}" for name in ("embed_tokens", "layers", "norm", "rotary_emb") if not hasattr(core, name)
+        ]
         lacking += [] if hasattr(model, "lm_head") else ["lm_head"]
         if not lacking:
             lacking = [f"model.layers.*.{name}" for name in _BLOCK if not _has(core.layers[0], name)]
@@ -163,7 +165,9 @@ class Decoder:
             ends.append((torch.arange(count, count + last + 1 - first), places[index][: last + 1], first))
             read.append(places[index][first : last + 1])
             at = [row.reads[0]] * len(row.options) if row.options else row.reads
-            wanted.append(torch.tensor([[count + place - first, token] for place, token in zip(at, row.wanted, strict=True)]))
+            wanted.append(
+                torch.tensor([[count + place - first, token] for place, token in zip(at, row.wanted, strict=True)])
+            )
             sizes.append(len(row.wanted))
             count += last + 1 - first
         all_nodes = torch.cat(nodes)

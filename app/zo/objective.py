@@ -104,7 +104,9 @@ class OptionChoice:
         if not isinstance(options, list) or len(options) < 2 or not all(isinstance(o, str) and o for o in options):
             raise BadData('"options" must be a list of at least two texts')
         if not isinstance(label, int) or isinstance(label, bool) or not 0 <= label < len(options):
-            raise BadData(f'"label" is {label!r}; it must be the place of the right option, from 0 to {len(options)-1}')
+            raise BadData(
+                f'"label" is {label!r}; it must be the place of the right option, from 0 to {len(options) - 1}'
+            )
         prompt = prompt_ids(self._tokenizer, raw)
         tokens = [tuple(self._tokenizer(option, add_special_tokens=False).input_ids) for option in options]
         if len(set(tokens)) < len(tokens):

@@ -30,6 +30,23 @@ _LONGEST = 256
 Rule = Literal["massive-activation", "largest-jump", "sensitivity", "override"]
 
 
+CALIBRATION = (
+    "Glaciers move because ice under its own weight flows like a very thick liquid.",
+    "The committee met on Tuesday and put off the vote until the new figures were in.",
+    "A cell copies its genome before it divides, and repairs most of the errors it makes.",
+    "She opened the window, heard the rain on the tin roof, and decided to stay at home.",
+    "To boil an egg at high altitude takes longer, since water boils there at a lower temperature.",
+    "In 1847 Ignaz Semmelweis asked doctors to wash their hands, and fewer mothers died.",
+    "The function returns a list of pairs, sorted by name, or nothing if the file is empty.",
+    "Prices rose by 3.2 percent in March, more slowly than most economists had expected.",
+    "What would happen to the tides if the Moon were twice as far away from the Earth?",
+    "The film is long, loud and surprisingly tender, and its ending stays with you for days.",
+    "Bats find moths in the dark by listening to the echoes of their own calls.",
+    "Turn left at the bakery, cross the bridge, and the museum is the grey house on the hill.",
+)
+"""Texts of several kinds, for whoever has none at hand: where outliers are born hardly depends on what is read."""
+
+
 @dataclass(frozen=True)
 class BlockProfile:
     """One block's output. Medians over the texts; `position` and `channel` of the largest entry, the most common ones."""
@@ -89,7 +106,9 @@ def find_dominant_layer(
             f"at position {first.position}, channel {first.channel}, {first.ratio:.0f} times the median magnitude."
         )
         return LayerProfile(first.block, "massive-activation", why, blocks, len(encoded))
-    jumps = {now.block: now.largest / max(before.largest, 1e-9) for before, now in zip(blocks, blocks[1:], strict=False)}
+    jumps = {
+        now.block: now.largest / max(before.largest, 1e-9) for before, now in zip(blocks, blocks[1:], strict=False)
+    }
     sharpest = max(jumps, key=jumps.__getitem__) if jumps else 0
     none = f"No block's output exceeds {LARGE:.0f} and {RATIO:.0f} times its median in most texts. "
     if jumps and jumps[sharpest] >= _JUMP:
