@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -71,14 +72,14 @@ class Packed:
         first: int,
         twins: Mapping[int, nn.Module] | None,
     ) -> None:
-        """`first` is the lowest tuned block; blocks before it (with the MLP alone tuned, its attention too) are frozen."""
+        """`first` is the lowest tuned block; what is before it (and its attention, with the MLP alone tuned) is frozen."""
         self._decoder, self._objective, self._examples, self._config = decoder, objective, examples, config
         self._first, self._half, self._twins = first, config.part == "mlp" and first > 0, twins
         rows = [row for example in examples for row in example.rows]
         starts = [0]
         for example in examples:
             starts.append(starts[-1] + len(example.rows))
-        self._rows_of = [range(a, b) for a, b in zip(starts, starts[1:], strict=False)]
+        self._rows_of = [range(a, b) for a, b in pairwise(starts)]
         self.tree = Tree(rows, config.share_prompts)
         self.cache: Tensor | None = None
         bytes_needed = self.tree.size * decoder.hidden * decoder.dtype.itemsize
