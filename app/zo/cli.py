@@ -314,8 +314,9 @@ def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short
             )
             chosen = _numbers(layers, int, "--layers") or range(len(profile.blocks))
             runs = sweeping.sweep(
-                network, Base(found.model_id, found.sha256), make_objective(kind, tokenizer, max_tokens), rows,
-                held_out, config, chosen, _numbers(rates, float, "--rates"), out, lambda line: typer.echo(line, err=True),
+                network, Base(found.model_id, found.sha256), make_objective(kind, tokenizer, max_tokens),
+                rows, held_out, config, chosen, _numbers(rates, float, "--rates"), out,
+                lambda line: typer.echo(line, err=True),
             )  # fmt: skip
             sweep_page(found.model_id, profile, [run for run in runs if run["loss"] is not None], out / "sweep.html")
             if as_json:

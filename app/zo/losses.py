@@ -72,7 +72,7 @@ class Packed:
         first: int,
         twins: Mapping[int, nn.Module] | None,
     ) -> None:
-        """`first` is the lowest tuned block; what is before it (and its attention, with the MLP alone tuned) is frozen."""
+        """`first` is the lowest tuned block; what is before it is frozen (its attention too, for the MLP alone)."""
         self._decoder, self._objective, self._examples, self._config = decoder, objective, examples, config
         self._first, self._half, self._twins = first, config.part == "mlp" and first > 0, twins
         rows = [row for example in examples for row in example.rows]

@@ -240,15 +240,15 @@ class Decoder:
         else:
             values = self._log_probabilities(hidden[:, at], token)
         values = values if values.requires_grad else values.cpu()
-        return [list(copy.split_with_sizes(list(plan.sizes))) for copy in values]
+        return [list(torch.split_with_sizes(copy, plan.sizes)) for copy in values]
 
     def _log_probabilities(self, hidden: Tensor, token: Tensor) -> Tensor:
         copies, count, _ = hidden.shape
         flat, tokens = hidden.flatten(0, 1), token.repeat(copies)
         step = max(1, _VOCABULARY_CHUNK // self.head.weight.shape[0])
         pieces = []
-        for part, wanted in zip(flat.split(step), tokens.split(step), strict=True):
-            logits = self.head(part).float()
+        for start in range(0, len(flat), step):
+            logits, wanted = self.head(flat[start : start + step]).float(), tokens[start : start + step]
             pieces.append(logits.gather(1, wanted[:, None])[:, 0] - logits.logsumexp(1))
         return torch.cat(pieces).view(copies, count)
 
