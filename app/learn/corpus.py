@@ -74,25 +74,27 @@ def _read(path: Path, book: Book) -> Iterator[Example]:
             continue
         try:
             example = build(Row.model_validate_json(line), book)
-            if example.row.id in seen:
-                raise ValueError(f"there is an example “{example.row.id}” already")
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"]))
-            raise ValueError(f"{path.name}, line {number}: {place + ': ' if place else ''}{first['msg']}") from error
-        except (ValueError, KeyError) as error:
-            raise ValueError(f"{path.name}, line {number}: {error.args[0]}") from error
+            raise _wrong(path, number, f"{place + ': ' if place else ''}{first['msg']}") from error
+        except (KeyError, ValueError) as error:
+            raise _wrong(path, number, error.args[0]) from error
+        if example.row.id in seen:
+            raise _wrong(path, number, f"there is an example “{example.row.id}” already")
         seen.add(example.row.id)
         yield example
 
 
+def _wrong(path: Path, number: int, what: str) -> ValueError:
+    return ValueError(f"{path.name}, line {number}: {what}")
+
+
 def build(row: Row, book: Book) -> Example:
-    """Raises KeyError or ValueError with what is wrong with the row, as a sentence."""
+    """Raises KeyError or ValueError with what is wrong with the row, in words."""
     (strategy,) = book.label(row.label).usable(row.strategy, full=False)
     if bool(row.own) != strategy.takes_prompt:
-        raise ValueError(
-            f"{strategy.id} {'needs a' if strategy.takes_prompt else 'takes no'} prompt of the writer’s own"
-        )
+        raise ValueError(f"{strategy.id} {'needs a' if strategy.takes_prompt else 'takes no'} prompt of the writer’s")
     if len(row.source) != (1 if strategy.source else 0):
         raise ValueError(f"{strategy.id} {'needs one sentence of a' if strategy.source else 'takes no'} source")
     parent = Parent(row.paragraph, row.source)
