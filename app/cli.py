@@ -255,7 +255,8 @@ def _reviser(settings: Settings) -> Reviser:
     typer.echo("Loading the model …", err=True)
     store, engine = ModelStore(settings), make_engine(settings)
     engine.load()
-    return Reviser(engine, BaseScorer(store), MiniLM(store.minilm_folder()), settings.full_plans)
+    meaning, tuned_id = MiniLM(store.minilm_folder()), engine.info().tuned_id
+    return Reviser(engine, BaseScorer(store), meaning, settings.full_plans, tuned_id=tuned_id)
 
 
 def revised(
@@ -285,7 +286,7 @@ def revised(
                     "placement": _placed(candidate.placement),
                     "strategy": candidate.strategy,
                     "model_id": info.model_id,
-                    "tuned_id": info.tuned_id,
+                    "tuned_id": candidate.tuned_id,
                     "seed": candidate.seed,
                     "flags": list(candidate.flags),
                 }
