@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import structlog
@@ -13,6 +13,8 @@ from starlette.concurrency import run_in_threadpool
 from app.axes.types import Scorer
 from app.db import schema
 from app.db.engine import Database
+from app.learn import routes as learning
+from app.learn.service import Follower
 from app.llm.types import Engine
 from app.settings import Settings
 from app.web import errors, health, idempotency, logs, static
@@ -24,6 +26,7 @@ from app.writing.studio import Studio
 
 log = structlog.get_logger()
 TIDY_SECONDS = 30.0
+FOLLOW_SECONDS = 3.0
 
 
 def create_app(
@@ -38,28 +41,37 @@ def create_app(
     logs.configure()
     db = Database(settings.db_url)
     studio = Studio(settings, engine, scorer, meaning)
+    follower = Follower(db, studio)
+    studio.when_loaded = follower.anew
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(schema.upgrade, db)
         await run_in_threadpool(generations.fail_unfinished, db)
         studio.start()
-        tidying = asyncio.create_task(_tidy(db, studio))
+        going_on = [
+            asyncio.create_task(_every(TIDY_SECONDS, lambda: _tidy(db, studio))),
+            asyncio.create_task(_every(FOLLOW_SECONDS, follower.follow)),
+        ]
         try:
             yield
         finally:
-            tidying.cancel()
+            for task in going_on:
+                task.cancel()
             studio.close()
             db.close()
 
     # FastAPI's documentation pages load their script from another host; the schema itself stays.
     app = FastAPI(title="SpatialBalancing", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.settings, app.state.db, app.state.studio = settings, db, studio
+    app.state.follower = follower
     app.state.static_version = static.content_version()
 
     app.include_router(health.router)
     app.include_router(routes.router)
     app.include_router(pages.router)
+    app.include_router(learning.router)
+    app.include_router(learning.pages)
     app.include_router(static.router)
     app.mount("/static", static.files())
     errors.install(app)
@@ -73,17 +85,17 @@ def create_app(
     return app
 
 
-async def _tidy(db: Database, studio: Studio) -> None:
-    """Now and then: generations that lost their stream are ended, answers kept for a second sending forgotten."""
+def _tidy(db: Database, studio: Studio) -> None:
+    """Generations that lost their stream are ended, answers kept for a second sending forgotten."""
+    generations.tidy_up(db, set(studio.stoppers))
+    with db.write() as session:
+        idempotency.forget_old(session)
 
-    def once() -> None:
-        generations.tidy_up(db, set(studio.stoppers))
-        with db.write() as session:
-            idempotency.forget_old(session)
 
+async def _every(seconds: float, work: Callable[[], None]) -> None:
     while True:
-        await asyncio.sleep(TIDY_SECONDS)
+        await asyncio.sleep(seconds)
         try:
-            await run_in_threadpool(once)
+            await run_in_threadpool(work)
         except Exception as error:  # the database is away; the next round may find it back
-            log.warning("tidying failed", error=logs.told(error))
+            log.warning("left for the next round", error=logs.told(error))

@@ -98,7 +98,7 @@ class LocalEngine(Engine):
     def info(self) -> EngineInfo:
         if self._info is None:
             identity = self._store.identify(self._name)
-            device = _pick_device(self._device)
+            device = pick_device(self._device)
             dtype = _pick_dtype(self._dtype, device)
             tuned_id = layers.read(self._first_layer, identity.sha256).tuned_id if self._first_layer else None
             self._info = EngineInfo(identity.model_id, tuned_id, device, dtype, identity.sha256, "local")
@@ -108,10 +108,10 @@ class LocalEngine(Engine):
         with self._load_lock:
             if self._model is None:
                 resolved = self._store.resolve(self._name)
-                device = _pick_device(self._device)
+                device = pick_device(self._device)
                 dtype = _pick_dtype(self._dtype, device)
                 with _memory_errors():
-                    tokenizer, model = _load(resolved.folder, device, dtype)
+                    tokenizer, model = load_model(resolved.folder, device, dtype)
                 known = Layers(model, resolved.folder, resolved.sha256)
                 first = known.add(self._first_layer) if self._first_layer else None
                 self._info = EngineInfo(resolved.model_id, first, device, dtype, resolved.sha256, "local")
@@ -168,7 +168,7 @@ class LocalEngine(Engine):
     # -- prompts
 
     def _encode(self, prompt: Prompt) -> list[int]:
-        ids = self._tokens(prompt)
+        ids = prompt_ids(self._tokenizer, prompt)
         longest = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
         if not ids or (longest is not None and len(ids) >= longest):
             raise EngineError(
@@ -178,45 +178,12 @@ class LocalEngine(Engine):
             )
         return ids
 
-    def _tokens(self, prompt: Prompt) -> list[int]:
-        from jinja2 import TemplateError
-
-        tokenizer = self._tokenizer
-        # A draft may hold what the tokenizer reads as a control token ("</s>"); it must not end a message.
-        messages = [{"role": m.role, "content": self._defused(m.content)} for m in prompt.messages]
-        prefill = self._defused(prompt.prefill.rstrip())
-        ids: list[int]
-        if tokenizer.chat_template:
-            try:
-                # Templates of models that think before they answer (Qwen3) know the last argument; others pass it by.
-                text = tokenizer.apply_chat_template(
-                    messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
-                )
-            except TemplateError as error:
-                raise EngineError(
-                    "model-template",
-                    f"The model's chat template refuses the conversation: {error}.",
-                    "Choose an instruction-tuned model that takes a system message (SPATIAL_MODEL).",
-                ) from error
-            if text.rstrip().endswith("<think>"):
-                # A template that opens the thoughts whatever it is told: they are closed before they begin.
-                text = f"{text.rstrip()}\n\n</think>\n\n"
-            ids = tokenizer(text + prefill, add_special_tokens=False).input_ids
-        else:
-            ids = tokenizer("\n\n".join([m["content"] for m in messages] + [prefill])).input_ids
-        return ids
-
     def _block_ends(self, prompt: Prompt, ids: list[int]) -> list[int]:
         """Blocks of which one ends where the last message's text begins: what is before is the strategy's."""
         *before, last = prompt.messages
-        other = self._tokens(Prompt((*before, replace(last, content="?")), prompt.prefill))
+        other = prompt_ids(self._tokenizer, Prompt((*before, replace(last, content="?")), prompt.prefill))
         shared = next((i for i, (a, b) in enumerate(zip(ids, other, strict=False)) if a != b), 0)
         return block_ends(shared, len(ids), _BLOCK[self._model.device.type])
-
-    def _defused(self, text: str) -> str:
-        for token in self._tokenizer.all_special_tokens:
-            text = text.replace(token, f"{token[0]} {token[1:]}")
-        return text
 
     def _row(self, index: int, draw: Draw, ids: list[int]) -> _Row:
         import torch
@@ -396,7 +363,46 @@ def _by_layer(draws: Sequence[Draw]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _load(folder: Path, device: str, dtype: str) -> tuple[Any, Any]:
+def prompt_ids(tokenizer: Any, prompt: Prompt) -> list[int]:
+    """A prompt as the model reads it: chat template, prefill, and nothing in it that counts as a control token.
+
+    Raises EngineError where the template refuses the conversation.
+    """
+    from jinja2 import TemplateError
+
+    # A draft may hold what the tokenizer reads as a control token ("</s>"); it must not end a message.
+    messages = [{"role": m.role, "content": _defused(tokenizer, m.content)} for m in prompt.messages]
+    prefill = _defused(tokenizer, prompt.prefill.rstrip())
+    ids: list[int]
+    if not tokenizer.chat_template:
+        ids = tokenizer("\n\n".join([m["content"] for m in messages] + [prefill])).input_ids
+        return ids
+    try:
+        # Templates of models that think before they answer (Qwen3) know the last argument; others pass it by.
+        text = tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
+        )
+    except TemplateError as error:
+        raise EngineError(
+            "model-template",
+            f"The model's chat template refuses the conversation: {error}.",
+            "Choose an instruction-tuned model that takes a system message (SPATIAL_MODEL).",
+        ) from error
+    if text.rstrip().endswith("<think>"):
+        # A template that opens the thoughts whatever it is told: they are closed before they begin.
+        text = f"{text.rstrip()}\n\n</think>\n\n"
+    ids = tokenizer(text + prefill, add_special_tokens=False).input_ids
+    return ids
+
+
+def _defused(tokenizer: Any, text: str) -> str:
+    for token in tokenizer.all_special_tokens:
+        text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
+
+
+def load_model(folder: Path, device: str, dtype: str) -> tuple[Any, Any]:
+    """Tokenizer and model. Raises EngineError; what tells of too little memory comes as it is."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -432,7 +438,7 @@ def _cache_kind(config: Any) -> tuple[bool, bool]:
     return not recurrent, all(type(layer) is DynamicLayer for layer in layers)
 
 
-def _pick_device(wish: Device) -> str:
+def pick_device(wish: Device) -> str:
     import torch
 
     if wish == "cuda" and not torch.cuda.is_available():

@@ -124,7 +124,9 @@ class Musing:
         self.dropped += [d.reason for d in dropped]
         if question is None:
             return None
-        return await self._store(muse.keep_card, item, question.text, replace(self.studio.info, tuned_id=reviser.tuned_id))
+        return await self._store(
+            muse.keep_card, item, question.text, replace(self.studio.info, tuned_id=reviser.tuned_id)
+        )
 
     async def _unless_it_stalls(self, work: Callable[[], T]) -> T:
         stall = self.studio.settings.stall_deadline

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def test_streams_with_different_layers_interleave_and_never_mix(tiny: LocalEngin
             thread.join()
     finally:
         del tiny._layers.put_on  # type: ignore[union-attr]
-    assert sum(a != b for a, b in zip(passes, passes[1:], strict=False)) > len(ids), "they did take turns"
+    assert sum(a != b for a, b in pairwise(passes)) > len(ids), "they did take turns"
     for tuned_id in ids:
         assert texts(got[tuned_id]) == texts(alone[tuned_id])
 
@@ -160,7 +161,9 @@ def test_from_the_start(tiny_folder: Path, store: ModelStore, files: list[Path],
     assert engine.info().tuned_id == ids[1]
 
 
-def test_another_models_layer_is_refused(tiny: LocalEngine, tiny_folder: Path, store: ModelStore, tmp_path: Path) -> None:
+def test_another_models_layer_is_refused(
+    tiny: LocalEngine, tiny_folder: Path, store: ModelStore, tmp_path: Path
+) -> None:
     make_layer(tmp_path, tiny_folder, "0" * 64)
     for attempt in (
         lambda: tiny.add(tmp_path),
@@ -238,7 +241,9 @@ def test_what_the_settings_put_in_service(
     assert caught.value.code == "tuned-missing"
 
 
-def test_model_info_names_the_layer(tiny_folder: Path, files: list[Path], ids: list[str | None], tmp_path: Path) -> None:
+def test_model_info_names_the_layer(
+    tiny_folder: Path, files: list[Path], ids: list[str | None], tmp_path: Path
+) -> None:
     setting = {"SPATIAL_MODEL": str(tiny_folder), "SPATIAL_DATA_DIR": str(tmp_path)}
 
     def info(tuned: Path | str) -> tuple[int, str, str]:
