@@ -15,6 +15,7 @@ from app.console import settings as _settings
 from app.console import upgrade as _upgrade
 from app.learn import cli as learn_cli
 from app.llm import cli as model_cli
+from app.zo import cli as zo_cli
 
 if TYPE_CHECKING:
     import socket
@@ -36,6 +37,20 @@ main.add_typer(model_cli.app, name="model")
 main.add_typer(database, name="db")
 main.add_typer(session, name="session")
 main.add_typer(learn_cli.app, name="learn")
+
+
+def _find_model(name: str) -> zo_cli.Found:
+    from app.llm.store import ModelStore
+    from app.llm.types import EngineError
+
+    try:
+        model = ModelStore(_settings()).resolve(name)
+    except EngineError as error:
+        _fail(f"{error.what} {error.mend}")
+    return zo_cli.Found(model.model_id, model.folder, model.sha256)
+
+
+main.add_typer(zo_cli.commands(_find_model), name="zo")
 
 
 @main.callback()

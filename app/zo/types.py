@@ -114,8 +114,10 @@ class Config:
             raise ZOError("both_signs with layer='all' would hold the model twice; switch it off, or tune one layer.")
         if self.both_signs and not self.master:
             raise ZOError("both_signs needs the master copy; switch both off, or neither.")
-        if self.published_loop and (self.both_signs or self.packed or self.cache_prefix != "off"):
-            raise ZOError("published_loop runs the model as it is: switch off both_signs, packed and cache_prefix.")
+        if not self.packed and (self.both_signs or self.cache_prefix != "off"):
+            raise ZOError("Without packed the model runs as a whole: switch off both_signs and cache_prefix too.")
+        if self.published_loop and (self.packed or self.master):
+            raise ZOError("published_loop has no packed rows and no master copy: switch both off.")
         if self.published_loop and (self.method != "zo" or self.part == "lora"):
             raise ZOError("published_loop perturbs whole tensors: it goes with method='zo' and without LoRA.")
 
