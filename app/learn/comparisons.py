@@ -7,6 +7,7 @@ compared are the words that the model wrote, not the paragraph they were put int
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -117,9 +118,9 @@ def too_few(comparisons: Sequence[Comparison]) -> str | None:
     if count >= FEWEST and paragraphs >= FEWEST_PARAGRAPHS:
         return None
     return (
-        f"There {_are(count, 'discarded version')} beside a confirmed one, in {_many(paragraphs, 'paragraph')}; at least "
-        f"{FEWEST} in {FEWEST_PARAGRAPHS} paragraphs are needed. Confirm what is good and discard what is not, of one "
-        "press of a label, with learning switched on."
+        f"There {_are(count, 'discarded version')} beside a confirmed one, in {_many(paragraphs, 'paragraph')}; at "
+        f"least {FEWEST} in {FEWEST_PARAGRAPHS} paragraphs are needed. Confirm what is good and discard what is "
+        "not, of one press of a label, with learning switched on."
     )
 
 
@@ -167,13 +168,11 @@ def digest(comparisons: Iterable[Comparison]) -> str:
 def write(comparisons: Iterable[Comparison], path: Path) -> None:
     """JSONL, readable by its owner alone: drafts are in it. Raises OSError, FileExistsError among them."""
     lines = "".join(comparison.model_dump_json() + "\n" for comparison in comparisons)
-    with path.open("x", encoding="utf-8", opener=_private) as file:
+    with open(path, "x", encoding="utf-8", opener=_private) as file:
         file.write(lines)
 
 
 def _private(path: str, flags: int) -> int:
-    import os
-
     return os.open(path, flags, 0o600)
 
 

@@ -40,12 +40,17 @@ def overview(writer_id: WriterId, session: ReadSession, follower: TheFollower) -
     return service.overview(session, writer_id, follower)
 
 
-@router.post("/consent")
+@router.get("/consent")
+def consent(writer_id: WriterId, session: ReadSession) -> v.ConsentView:
+    return service.consent(session, writer_id)
+
+
+@router.post("/consent", response_model=v.ConsentView)
 def set_consent(body: v.ConsentChange, unit: Work) -> Response:
     return unit.answer(lambda: service.set_consent(unit.session, unit.writer_id, given=body.given))
 
 
-@router.post("/service")
+@router.post("/service", response_model=v.Served)
 def choose(body: v.Choice, unit: Work, follower: TheFollower) -> Response:
     return unit.answer(lambda: service.choose(unit.session, unit.writer_id, follower, body.choice))
 

@@ -98,18 +98,22 @@ def file_of(settings: Settings, choice: str) -> Path | None:
 # ── consent ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def set_consent(session: Session, writer_id: str, *, given: bool) -> dict[str, bool]:
+def consent(session: Session, writer_id: str) -> v.ConsentView:
+    return v.ConsentView(consent=store.consents(session, writer_id))
+
+
+def set_consent(session: Session, writer_id: str, *, given: bool) -> v.ConsentView:
     if store.set_consent(session, writer_id, given=given):
         note(session, writer_id, None, events.LearningAllowed() if given else events.LearningRevoked())
-    return {"consent": given}
+    return v.ConsentView(consent=given)
 
 
 # ── what is in service ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def choose(session: Session, writer_id: str, follower: Follower, choice: str) -> dict[str, Any]:
-    """Put a layer in service, for everybody on this server and at once. Raises Problem 404 for one that isn't there, 409
-    where the settings fix what writes or the layer is refused, 503 before the model is loaded."""
+def choose(session: Session, writer_id: str, follower: Follower, choice: str) -> v.Served:
+    """Put a layer in service, for everybody on this server and at once. Raises Problem 404 for one that isn't there,
+    409 where the settings fix what writes or the layer is refused, 503 before the model is loaded."""
     settings, studio = follower.studio.settings, follower.studio
     reason = fixed(settings)
     if reason is not None:
@@ -123,7 +127,7 @@ def choose(session: Session, writer_id: str, follower: Follower, choice: str) ->
     except EngineError as error:
         raise Problem(409, error.code, f"{error.what} {error.mend}") from error
     note(session, writer_id, None, events.LayerServed(choice=choice, tuned_id=tuned_id, replaced=before))
-    return {"choice": choice, "in_service": tuned_id}
+    return v.Served(choice=choice, in_service=tuned_id)
 
 
 def overview(session: Session, writer_id: str, follower: Follower) -> v.LearnView:

@@ -1,7 +1,8 @@
 """From comparisons to a tuned layer, and what it is worth on comparisons it has not seen. Needs torch.
 
-Forward passes only (app/zo): the layer learns to find the confirmed version likelier, token for token, than its discarded
-siblings, each after its own prompt. It begins with the layer in service, and is stored against the untuned model.
+Forward passes only (app/zo): the layer learns to find the confirmed version likelier, token for token, than its
+discarded siblings, each after its own prompt. It begins with the layer in service, and is stored against the untuned
+model.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ class Bench:
         """Raises TuningError, EngineError."""
         if settings.llm_url:
             raise TuningError(
-                "The model is on another server (SPATIAL_LLM_URL), so it can't be tuned from here. Unset it, and name the "
-                "model's own files by SPATIAL_MODEL."
+                "The model is on another server (SPATIAL_LLM_URL), so it can't be tuned from here. Unset it, and name "
+                "the model's own files by SPATIAL_MODEL."
             )
         self.settings, store = settings, ModelStore(settings)
         self.resolved: ResolvedModel = store.resolve(settings.model)
@@ -136,8 +137,8 @@ def tune(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     tell: Callable[[str], None] = lambda words: None,
 ) -> Learnt:
-    """A new layer on the shelf, with its scorecard. An interrupted run can be resumed as long as the comparisons are the
-    same. Raises TuningError, EngineError, ZOError (Diverged among them)."""
+    """A new layer on the shelf, with its scorecard. An interrupted run can be resumed as long as the comparisons are
+    the same. Raises TuningError, EngineError, ZOError (Diverged among them)."""
     root = shelf.folder(bench.settings)
     root.mkdir(parents=True, exist_ok=True)
     try:
@@ -167,8 +168,8 @@ def _tune(
     training, checked, held_out = pairing.split(fitting, taught)
     if not held_out:
         raise TuningError(
-            "The layer in service has learnt from all these paragraphs, so nothing is left to try a new one on. Confirm "
-            "versions of further paragraphs, or begin anew with --from-base."
+            "The layer in service has learnt from all these paragraphs, so nothing is left to try a new one on. "
+            "Confirm versions of further paragraphs, or begin anew with --from-base."
         )
     work = shelf.folder(bench.settings) / UNFINISHED
     config = _config(options, len(training))
@@ -202,6 +203,11 @@ def _tune(
         on_progress=on_progress,
     )
     assert result.tuned is not None
+    if result.best_step == 0:
+        raise TuningError(
+            "At no step did the layer find the confirmed versions of the paragraphs that choose likelier than where it "
+            "began, so there is nothing to keep. Try another --rate or more --steps, or wait until more is confirmed."
+        )
     for name, tensor in untuned_here.items():
         own[name].data.copy_(tensor)
     tuned = result.tuned
@@ -238,7 +244,6 @@ def _config(options: Options, examples: int) -> Config:
         batch_size=min(options.batch_size, examples),
         seed=options.seed,
         validate_every=max(1, options.steps // 10),
-        patience=4,
     )
 
 
@@ -257,8 +262,8 @@ def _prepare(work: Path, request: dict[str, Any], *, resume: bool) -> None:
             raise TuningError("There is no interrupted run to resume. Begin one without --resume.")
         if before != request:
             raise TuningError(
-                "What was confirmed, who lets the model learn, what is in service, or the options have changed since that "
-                "run began, so it can't be resumed. Begin anew without --resume."
+                "What was confirmed, who lets the model learn, what is in service, or the options have changed since "
+                "that run began, so it can't be resumed. Begin anew without --resume."
             )
         return
     if work.is_dir():
@@ -299,9 +304,9 @@ def scorecard(
 ) -> dict[str, Any]:
     """How the untuned model, the layer in service and the new one do on the same comparisons, in all and by strategy.
 
-    `margin`: mean, over pairs, of the difference in log-probability per token, in nats. `accuracy`: the share of pairs in
-    which the confirmed version is the likelier. `gain`: the new layer's margin less that of what is in service, mean over
-    paragraphs, with a 95 % interval from resampling paragraphs.
+    `margin`: mean, over pairs, of the difference in log-probability per token, in nats. `accuracy`: the share of pairs
+    in which the confirmed version is the likelier. `gain`: the new layer's margin less that of what is in service, mean
+    over paragraphs, with a 95 % interval from resampling paragraphs.
     """
     contenders = {"untuned": None, "in_service": in_service, "candidate": candidate}
     found = {

@@ -13,6 +13,15 @@ class ConsentChange(BaseModel):
     given: bool
 
 
+class ConsentView(BaseModel):
+    consent: bool
+
+
+class Served(BaseModel):
+    choice: str
+    in_service: str | None
+
+
 class Choice(BaseModel):
     """`default`: what the settings say; `off`: the untuned model; or a layer's id."""
 

@@ -55,7 +55,8 @@ class _Row:
 
 @dataclass
 class _Lane:
-    """Rows of one tuned layer that take their steps together. `padding` is how many empty places lie before each row's keys."""
+    """Rows of one tuned layer that take their steps together. `padding` is how many empty places lie before each row's
+    keys."""
 
     rows: list[_Row]
     cache: Any

@@ -114,8 +114,8 @@ class Engine(Protocol):
         ...
 
     def add(self, layer: Path) -> str:
-        """Check a tuned layer's file and keep it ready for draws; its id. Twice is once. Raises EngineError for one that
-        was tuned on another model or changed since, and where layers can't be changed."""
+        """Check a tuned layer's file and keep it ready for draws; its id. Twice is once. Raises EngineError for one
+        that was tuned on another model or changed since, and where layers can't be changed."""
         ...
 
     def serve(self, tuned_id: str | None) -> None:

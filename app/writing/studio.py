@@ -138,8 +138,8 @@ class Studio:
         self.when_loaded()
 
     def serve(self, layer: Path | None) -> str | None:
-        """Put a tuned layer into service, or none, at once: what is under way goes on with the one it has. Gives its id.
-        Raises EngineError, and Problem 503 before the model is there."""
+        """Put a tuned layer into service, or none, at once: what is under way goes on with the one it has. Gives its
+        id. Raises EngineError, and Problem 503 before the model is there."""
         if self._engine is None or self._info is None:
             raise self.problem or Problem(503, "model-loading", "The language model is still loading. Try again soon.")
         tuned_id = self._engine.add(layer) if layer is not None else None
