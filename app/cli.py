@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.axes import cli as axes_cli
+from app.console import database as _database
+from app.console import fail as _fail
+from app.console import settings as _settings
+from app.console import upgrade as _upgrade
+from app.learn import cli as learn_cli
 from app.llm import cli as model_cli
 from app.zo import cli as zo_cli
 
@@ -18,7 +21,6 @@ if TYPE_CHECKING:
     import socket
 
     from app.axes.types import Placement
-    from app.db.engine import Database
     from app.settings import Settings
     from app.writing.revise import Reviser
     from app.writing.strategies import Label
@@ -35,6 +37,7 @@ main.add_typer(model_cli.app, name="model")
 main.add_typer(axes_cli.app, name="axes")
 main.add_typer(database, name="db")
 main.add_typer(session, name="session")
+main.add_typer(learn_cli.app, name="learn")
 
 
 def _find_model(name: str) -> zo_cli.Found:
@@ -258,7 +261,8 @@ def _reviser(settings: Settings) -> Reviser:
     typer.echo("Loading the model …", err=True)
     store, engine = ModelStore(settings), make_engine(settings)
     engine.load()
-    return Reviser(engine, BaseScorer(store), MiniLM(store.minilm_folder()), settings.full_plans)
+    meaning, tuned_id = MiniLM(store.minilm_folder()), engine.info().tuned_id
+    return Reviser(engine, BaseScorer(store), meaning, settings.full_plans, tuned_id=tuned_id)
 
 
 def revised(
@@ -288,7 +292,7 @@ def revised(
                     "placement": _placed(candidate.placement),
                     "strategy": candidate.strategy,
                     "model_id": info.model_id,
-                    "tuned_id": info.tuned_id,
+                    "tuned_id": candidate.tuned_id,
                     "seed": candidate.seed,
                     "flags": list(candidate.flags),
                 }
@@ -314,54 +318,3 @@ def _show(result: dict[str, Any]) -> None:
         if "text" in version:
             flags = f" · {', '.join(version['flags'])}" if version["flags"] else ""
             typer.echo(f"   {version['strategy']}{flags}\n\n{version['text']}\n")
-
-
-def _settings() -> Settings:
-    from pydantic import ValidationError
-    from pydantic_settings import SettingsError
-
-    from app.settings import Settings
-
-    try:
-        return Settings()
-    except ValidationError as error:
-        fields = {str(found["loc"][0]).upper().removeprefix("SPATIAL_"): found["msg"] for found in error.errors()}
-        either = {"HOST": "HOST (or SPATIAL_HOST)", "PORT": "PORT (or SPATIAL_PORT)"}
-        wrong = " ".join(f"{either.get(x, f'SPATIAL_{x}')} can't be right: {why}." for x, why in fields.items())
-        _fail(f"{wrong} docs/settings.md says what each setting takes.", 2)
-    except SettingsError as error:
-        _fail(f"{error}. docs/settings.md says what each setting takes.", 2)
-
-
-@contextmanager
-def _database(settings: Settings) -> Iterator[Database]:
-    from sqlalchemy.exc import ArgumentError, DBAPIError
-
-    from app.db.engine import Database
-
-    try:
-        db = Database(settings.db_url)
-    except (ArgumentError, ImportError) as error:
-        _fail(f"SPATIAL_DATABASE_URL is no database address SQLAlchemy knows ({error}). See docs/settings.md.", 2)
-    except OSError as error:
-        _fail(f"{settings.data_dir} can't be used: {error.strerror or error}. Set SPATIAL_DATA_DIR to another folder.")
-    try:
-        yield db
-    except DBAPIError as error:
-        _fail(f"The database at {db.url.render_as_string()} can't be used: {str(error.orig).strip()}")
-    finally:
-        db.close()
-
-
-def _upgrade(db: Database) -> None:
-    from app.db import schema
-
-    try:
-        schema.upgrade(db)
-    except schema.NewerSchema as error:
-        _fail(str(error))
-
-
-def _fail(message: str, status: int = 1) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(status)

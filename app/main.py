@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import structlog
@@ -13,6 +13,8 @@ from starlette.concurrency import run_in_threadpool
 from app.axes.types import Scorer
 from app.db import schema
 from app.db.engine import Database
+from app.learn import routes as learning
+from app.learn.service import Follower
 from app.llm.types import Engine
 from app.settings import Settings
 from app.web import errors, health, idempotency, logs, static
@@ -25,6 +27,7 @@ from app.writing.studio import Studio
 
 log = structlog.get_logger()
 TIDY_SECONDS = 30.0
+FOLLOW_SECONDS = 3.0
 
 
 def create_app(
@@ -40,6 +43,8 @@ def create_app(
     db = Database(settings.db_url)
     studio = Studio(settings, engine, scorer, meaning)
     rescorer = Rescorer(db, studio)
+    follower = Follower(db, studio)
+    studio.when_loaded = follower.anew
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -47,11 +52,15 @@ def create_app(
         await run_in_threadpool(generations.fail_unfinished, db)
         studio.start()
         await run_in_threadpool(rescorer.take_up)
-        tidying = asyncio.create_task(_tidy(db, studio, rescorer))
+        going_on = [
+            asyncio.create_task(_every(TIDY_SECONDS, lambda: _tidy(db, studio, rescorer))),
+            asyncio.create_task(_every(FOLLOW_SECONDS, follower.follow)),
+        ]
         try:
             yield
         finally:
-            tidying.cancel()
+            for task in going_on:
+                task.cancel()
             await run_in_threadpool(rescorer.close)
             studio.close()
             db.close()
@@ -60,11 +69,14 @@ def create_app(
     app = FastAPI(title="SpatialBalancing", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.settings, app.state.db, app.state.studio = settings, db, studio
     app.state.rescorer = rescorer
+    app.state.follower = follower
     app.state.static_version = static.content_version()
 
     app.include_router(health.router)
     app.include_router(routes.router)
     app.include_router(pages.router)
+    app.include_router(learning.router)
+    app.include_router(learning.pages)
     app.include_router(static.router)
     app.mount("/static", static.files())
     errors.install(app)
@@ -78,19 +90,19 @@ def create_app(
     return app
 
 
-async def _tidy(db: Database, studio: Studio, rescorer: Rescorer) -> None:
-    """Now and then: generations that lost their stream are ended, jobs that nobody does are taken up, answers kept for
-    a second sending forgotten."""
+def _tidy(db: Database, studio: Studio, rescorer: Rescorer) -> None:
+    """Generations that lost their stream are ended, jobs that nobody does are taken up, answers kept for a second
+    sending forgotten."""
+    generations.tidy_up(db, set(studio.stoppers))
+    rescorer.take_up()
+    with db.write() as session:
+        idempotency.forget_old(session)
 
-    def once() -> None:
-        generations.tidy_up(db, set(studio.stoppers))
-        rescorer.take_up()
-        with db.write() as session:
-            idempotency.forget_old(session)
 
+async def _every(seconds: float, work: Callable[[], None]) -> None:
     while True:
-        await asyncio.sleep(TIDY_SECONDS)
+        await asyncio.sleep(seconds)
         try:
-            await run_in_threadpool(once)
+            await run_in_threadpool(work)
         except Exception as error:  # the database is away; the next round may find it back
-            log.warning("tidying failed", error=logs.told(error))
+            log.warning("left for the next round", error=logs.told(error))

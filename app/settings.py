@@ -31,6 +31,11 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
 
+    tuned: str = "default"
+    """`default` (what was put in service here, else the layer that ships with the default model), `off`, or a file."""
+    learn: bool = True
+    """Whether writers may let the model learn from what they confirm, and tuned layers are put in service here."""
+
     candidates: int = Field(3, ge=1, le=8)
     """Versions made by one click."""
     plans: Literal["auto", "small", "full"] = "auto"

@@ -14,7 +14,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.axes.types import Axis, Explanation, Placement, Reason, SentenceShare, Unplaceable
+from app.llm import layers
+from app.llm.store import ModelStore
 from app.llm.types import Chunk, Draw, EngineError, EngineInfo
 from app.settings import Settings
 from app.text import sentences
@@ -77,15 +79,33 @@ class ScriptedEngine:
         broken: int = 0,
         load_seconds: float = 0.0,
         control: Path | None = None,
+        model: str | None = None,
     ) -> None:
+        """With `model`, a folder or `default`, it goes by that model's name and hash, and checks layers against it."""
         self.delay, self.fault, self.broken, self.load_seconds = delay, fault or Fault(), broken, load_seconds
         self.control = control
         self.active = 0
         """Streams that have not ended: nobody may leave one behind."""
         self._lock = threading.Lock()
+        self._layers: set[str] = set()
+        self._info = EngineInfo("scripted", None, "cpu", "none", "0" * 64, "local")
+        self.wrote_with: list[str | None] = []
+        """The tuned layer of each draw."""
+        if model is not None:
+            identity = ModelStore(Settings()).identify(model)
+            self._info = EngineInfo(identity.model_id, None, "cpu", "none", identity.sha256, "local")
 
     def info(self) -> EngineInfo:
-        return EngineInfo("scripted", None, "cpu", "none", "0" * 64, "local")
+        return self._info
+
+    def add(self, layer: Path) -> str:
+        tuned_id = layers.read(layer, str(self._info.sha256)).tuned_id
+        self._layers.add(tuned_id)
+        return tuned_id
+
+    def serve(self, tuned_id: str | None) -> None:
+        assert tuned_id is None or tuned_id in self._layers
+        self._info = replace(self._info, tuned_id=tuned_id)
 
     def load(self) -> None:
         time.sleep(self.load_seconds)
@@ -95,6 +115,7 @@ class ScriptedEngine:
         pass
 
     def stream(self, draws: Sequence[Draw], cancel: threading.Event) -> Iterator[Chunk]:
+        self.wrote_with += [draw.tuned_id for draw in draws]
         kind, at = self._next_fault()
         words = [_pieces("" if kind == "empty" else answer(draw)) for draw in draws]
         total = sum(map(len, words))
@@ -293,6 +314,7 @@ def main() -> None:
     parser.add_argument("--load-seconds", type=float, default=0.0)
     parser.add_argument("--scale", type=int, default=1, help="of the scorer; another number is another scorer")
     parser.add_argument("--scorer-delay", type=float, default=0.0, help="seconds a text")
+    parser.add_argument("--model", help="Goes by the name and hash of this one.")
     given = parser.parse_args()
     at = "last" if given.fault_at == "last" else int(given.fault_at)
     engine = ScriptedEngine(
@@ -301,10 +323,13 @@ def main() -> None:
         broken=given.broken_model,
         load_seconds=given.load_seconds,
         control=given.data_dir / "fault.json",
+        model=given.model,
     )
     scorer = ScriptedScorer(given.scale, given.scorer_delay)
     # Everything else as the environment has it.
     settings = Settings(data_dir=given.data_dir, port=given.port)
+    if given.model is not None:
+        settings = settings.model_copy(update={"model": given.model})
     print(f"http://127.0.0.1:{given.port}", flush=True)
     uvicorn.run(
         scripted_app(settings, engine, scorer), port=given.port, log_level="warning", timeout_graceful_shutdown=3

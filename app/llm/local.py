@@ -4,6 +4,10 @@ Each prompt is computed alone (app/llm/prefix.py); the prompts' keys and values 
 answers are written together, one token for each of them a step. Steps are taken only as the caller asks for
 pieces, so a caller who stops asking stops the model. What is not here: who may write and when
 (app/llm/gate.py).
+
+There is one base model. A tuned layer is the parameters of one block in its place: before each forward pass the pass's
+own layer is put on, by pointing the model's modules to those tensors, under a lock that is held until the pass is done.
+So streams with different layers take turns pass by pass and never mix, and rows of one stream are stacked by layer.
 """
 
 from __future__ import annotations
@@ -15,8 +19,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from app.llm import sampling
+from app.llm import layers, sampling
 from app.llm.answer import Answer, Thoughts
+from app.llm.layers import Layers
 from app.llm.prefix import PrefixCache, block_ends
 from app.llm.store import ModelStore, hush_transformers
 from app.llm.types import Chunk, Draw, Engine, EngineError, EngineInfo, FinishReason, Prompt
@@ -50,13 +55,18 @@ class _Row:
 
 @dataclass
 class _Lane:
-    """Rows that take their steps together. `padding` is how many empty places lie before each row's keys."""
+    """Rows of one tuned layer that take their steps together. `padding` is how many empty places lie before each row's
+    keys."""
 
     rows: list[_Row]
     cache: Any
     logits: torch.Tensor
     lengths: torch.Tensor
     padding: torch.Tensor
+
+    @property
+    def tuned_id(self) -> str | None:
+        return self.rows[0].draw.tuned_id
 
 
 class LocalEngine(Engine):
@@ -69,14 +79,19 @@ class LocalEngine(Engine):
         device: Device = "auto",
         dtype: DType = "auto",
         prefix_bytes: int = 256 * 1024 * 1024,
+        tuned: Path | None = None,
     ) -> None:
-        """`prefix_bytes` bounds the memory for prompts' beginnings; 0 keeps none."""
+        """`prefix_bytes` bounds the memory for prompts' beginnings; 0 keeps none. `tuned` is the layer that is in
+        service from the start."""
         self._store, self._name, self._device, self._dtype = store, model, device, dtype
-        self._prefix_bytes = prefix_bytes
+        self._prefix_bytes, self._first_layer = prefix_bytes, tuned
         self._load_lock = threading.Lock()
         self._info: EngineInfo | None = None
         self._model: Any = None
         self._tokenizer: Any = None
+        self._layers: Layers | None = None
+        self._pass_lock = threading.Lock()
+        """Held while a layer is put on and for the forward pass that needs it."""
         self._prefixes = PrefixCache(0)
         self._stackable = self._plain = True
         self._end_tokens: frozenset[int] = frozenset()
@@ -84,31 +99,50 @@ class LocalEngine(Engine):
     def info(self) -> EngineInfo:
         if self._info is None:
             identity = self._store.identify(self._name)
-            device = _pick_device(self._device)
+            device = pick_device(self._device)
             dtype = _pick_dtype(self._dtype, device)
-            self._info = EngineInfo(identity.model_id, None, device, dtype, identity.sha256, "local")
+            tuned_id = layers.read(self._first_layer, identity.sha256).tuned_id if self._first_layer else None
+            self._info = EngineInfo(identity.model_id, tuned_id, device, dtype, identity.sha256, "local")
         return self._info
 
     def load(self) -> None:
         with self._load_lock:
             if self._model is None:
                 resolved = self._store.resolve(self._name)
-                device = _pick_device(self._device)
+                device = pick_device(self._device)
                 dtype = _pick_dtype(self._dtype, device)
                 with _memory_errors():
-                    self._tokenizer, self._model = _load(resolved.folder, device, dtype)
-                self._info = EngineInfo(resolved.model_id, None, device, dtype, resolved.sha256, "local")
-                self._stackable, self._plain = _cache_kind(self._model.config)
-                self._end_tokens = _end_tokens(self._tokenizer, self._model)
+                    tokenizer, model = load_model(resolved.folder, device, dtype)
+                known = Layers(model, resolved.folder, resolved.sha256)
+                first = known.add(self._first_layer) if self._first_layer else None
+                self._info = EngineInfo(resolved.model_id, first, device, dtype, resolved.sha256, "local")
+                self._stackable, self._plain = _cache_kind(model.config)
+                self._end_tokens = _end_tokens(tokenizer, model)
                 self._prefixes = PrefixCache(self._prefix_bytes if self._stackable else 0)
+                self._tokenizer, self._model, self._layers = tokenizer, model, known
+
+    def add(self, layer: Path) -> str:
+        self.load()
+        assert self._layers is not None
+        with _memory_errors():
+            return self._layers.add(layer)
+
+    def serve(self, tuned_id: str | None) -> None:
+        self.load()
+        assert self._layers is not None
+        self._layers.check(tuned_id)
+        self._info = replace(self.info(), tuned_id=tuned_id)
 
     def close(self) -> None:
         with self._load_lock:
-            self._model = self._tokenizer = None
+            self._model = self._tokenizer = self._layers = None
             self._prefixes.clear()
 
     def stream(self, draws: Sequence[Draw], cancel: threading.Event) -> Iterator[Chunk]:
         self.load()
+        assert self._layers is not None
+        for draw in draws:
+            self._layers.check(draw.tuned_id)
         prompts = [self._encode(draw.prompt) for draw in draws]
         ends = [self._block_ends(draw.prompt, ids) for draw, ids in zip(draws, prompts, strict=True)]
         rows = [self._row(i, draw, ids) for i, (draw, ids) in enumerate(zip(draws, prompts, strict=True))]
@@ -117,9 +151,9 @@ class LocalEngine(Engine):
                 yield Chunk(row.index, row.answer.text)
         lanes: list[_Lane] = []
         with _memory_errors():
-            prefilled = yield from self._prefill_all(prompts, ends, cancel)
+            prefilled = yield from self._prefill_all(draws, prompts, ends, cancel)
             if prefilled is not None:
-                groups = [range(len(rows))] if self._stackable else [[i] for i in range(len(rows))]
+                groups = _by_layer(draws) if self._stackable else [[i] for i in range(len(rows))]
                 lanes = [self._lane([rows[i] for i in g], [prefilled[i] for i in g]) for g in groups]
         while lanes and not cancel.is_set():
             for lane in lanes:
@@ -135,7 +169,7 @@ class LocalEngine(Engine):
     # -- prompts
 
     def _encode(self, prompt: Prompt) -> list[int]:
-        ids = self._tokens(prompt)
+        ids = prompt_ids(self._tokenizer, prompt)
         longest = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
         if not ids or (longest is not None and len(ids) >= longest):
             raise EngineError(
@@ -145,45 +179,12 @@ class LocalEngine(Engine):
             )
         return ids
 
-    def _tokens(self, prompt: Prompt) -> list[int]:
-        from jinja2 import TemplateError
-
-        tokenizer = self._tokenizer
-        # A draft may hold what the tokenizer reads as a control token ("</s>"); it must not end a message.
-        messages = [{"role": m.role, "content": self._defused(m.content)} for m in prompt.messages]
-        prefill = self._defused(prompt.prefill.rstrip())
-        ids: list[int]
-        if tokenizer.chat_template:
-            try:
-                # Templates of models that think before they answer (Qwen3) know the last argument; others pass it by.
-                text = tokenizer.apply_chat_template(
-                    messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
-                )
-            except TemplateError as error:
-                raise EngineError(
-                    "model-template",
-                    f"The model's chat template refuses the conversation: {error}.",
-                    "Choose an instruction-tuned model that takes a system message (SPATIAL_MODEL).",
-                ) from error
-            if text.rstrip().endswith("<think>"):
-                # A template that opens the thoughts whatever it is told: they are closed before they begin.
-                text = f"{text.rstrip()}\n\n</think>\n\n"
-            ids = tokenizer(text + prefill, add_special_tokens=False).input_ids
-        else:
-            ids = tokenizer("\n\n".join([m["content"] for m in messages] + [prefill])).input_ids
-        return ids
-
     def _block_ends(self, prompt: Prompt, ids: list[int]) -> list[int]:
         """Blocks of which one ends where the last message's text begins: what is before is the strategy's."""
         *before, last = prompt.messages
-        other = self._tokens(Prompt((*before, replace(last, content="?")), prompt.prefill))
+        other = prompt_ids(self._tokenizer, Prompt((*before, replace(last, content="?")), prompt.prefill))
         shared = next((i for i, (a, b) in enumerate(zip(ids, other, strict=False)) if a != b), 0)
         return block_ends(shared, len(ids), _BLOCK[self._model.device.type])
-
-    def _defused(self, text: str) -> str:
-        for token in self._tokenizer.all_special_tokens:
-            text = text.replace(token, f"{token[0]} {token[1:]}")
-        return text
 
     def _row(self, index: int, draw: Draw, ids: list[int]) -> _Row:
         import torch
@@ -204,30 +205,31 @@ class LocalEngine(Engine):
     # -- the model
 
     def _prefill_all(
-        self, prompts: list[list[int]], ends: list[list[int]], cancel: threading.Event
+        self, draws: Sequence[Draw], prompts: list[list[int]], ends: list[list[int]], cancel: threading.Event
     ) -> Generator[Chunk, None, list[tuple[Any, torch.Tensor]] | None]:
         """Cache and last logits for each prompt, equal ones computed once; none when cancelled meanwhile.
 
         Yields a chunk without text after each block, as a sign of life.
         """
         done: list[tuple[Any, torch.Tensor]] = []
-        for i, (ids, stops) in enumerate(zip(prompts, ends, strict=True)):
+        wanted = [(draw.tuned_id, ids) for draw, ids in zip(draws, prompts, strict=True)]
+        for i, (stops, (tuned_id, ids)) in enumerate(zip(ends, wanted, strict=True)):
             # Stacking copies; where rows keep a cache each, they can't share one.
-            same = prompts.index(ids) if self._stackable else i
-            result = done[same] if same < i else (yield from self._prefill(i, ids, stops, cancel))
+            same = wanted.index((tuned_id, ids)) if self._stackable else i
+            result = done[same] if same < i else (yield from self._prefill(i, ids, stops, tuned_id, cancel))
             if result is None:
                 return None
             done.append(result)
         return done
 
     def _prefill(
-        self, index: int, ids: list[int], ends: list[int], cancel: threading.Event
+        self, index: int, ids: list[int], ends: list[int], tuned_id: str | None, cancel: threading.Event
     ) -> Generator[Chunk, None, tuple[Any, torch.Tensor] | None]:
         import torch
         from transformers import DynamicCache
 
         # The last block is computed in any case: its logits begin the answer.
-        known = self._prefixes.find(ids, ends[:-1])
+        known = self._prefixes.find(ids, ends[:-1], tuned_id)
         cache: Any = DynamicCache() if self._stackable else DynamicCache(config=self._model.config)
         for layer, parts in enumerate(zip(*known, strict=True)):
             cache.update(torch.cat([p[0] for p in parts], -2), torch.cat([p[1] for p in parts], -2), layer)
@@ -237,10 +239,10 @@ class LocalEngine(Engine):
                 return None
             start, end = ends[i - 1] if i else 0, ends[i]
             piece = torch.tensor([ids[start:end]], device=self._model.device)
-            logits = self._forward(piece, cache, torch.arange(start, end)[None], None)
+            logits = self._forward(piece, cache, torch.arange(start, end)[None], None, tuned_id)
             if end < len(ids) and self._prefixes.max_bytes:
                 block = [(x.keys[:, :, start:].clone(), x.values[:, :, start:].clone()) for x in cache.layers]
-                self._prefixes.keep(ids, ends[: i + 1], block)
+                self._prefixes.keep(ids, ends[: i + 1], block, tuned_id)
             yield Chunk(index, "")
         return cache, logits
 
@@ -290,7 +292,7 @@ class LocalEngine(Engine):
                 lane.cache.batch_select_indices(kept)
         if going:
             last = torch.tensor([[tokens[i]] for i in going], device=lane.logits.device)
-            lane.logits = self._forward(last, lane.cache, lane.lengths[:, None], self._mask(lane))
+            lane.logits = self._forward(last, lane.cache, lane.lengths[:, None], self._mask(lane), lane.tuned_id)
             lane.lengths = lane.lengths + 1
         return chunks
 
@@ -307,12 +309,14 @@ class LocalEngine(Engine):
         return mask if lane.padding.any() else None
 
     def _forward(
-        self, ids: torch.Tensor, cache: Any, positions: torch.Tensor, mask: torch.Tensor | None
+        self, ids: torch.Tensor, cache: Any, positions: torch.Tensor, mask: torch.Tensor | None, tuned_id: str | None
     ) -> torch.Tensor:
         """Logits after the last token, (rows, vocabulary), float32; `cache` grows by `ids`."""
         import torch
 
-        with torch.inference_mode():
+        assert self._layers is not None
+        with self._pass_lock, torch.inference_mode():
+            self._layers.put_on(tuned_id)
             logits: torch.Tensor = self._model(
                 input_ids=ids,
                 attention_mask=mask,
@@ -352,7 +356,54 @@ class LocalEngine(Engine):
         return Chunk(row.index, text, finish, total, counted)
 
 
-def _load(folder: Path, device: str, dtype: str) -> tuple[Any, Any]:
+def _by_layer(draws: Sequence[Draw]) -> list[list[int]]:
+    """Indices of the draws of each tuned layer."""
+    groups: dict[str | None, list[int]] = {}
+    for i, draw in enumerate(draws):
+        groups.setdefault(draw.tuned_id, []).append(i)
+    return list(groups.values())
+
+
+def prompt_ids(tokenizer: Any, prompt: Prompt) -> list[int]:
+    """A prompt as the model reads it: chat template, prefill, and nothing in it that counts as a control token.
+
+    Raises EngineError where the template refuses the conversation.
+    """
+    from jinja2 import TemplateError
+
+    # A draft may hold what the tokenizer reads as a control token ("</s>"); it must not end a message.
+    messages = [{"role": m.role, "content": _defused(tokenizer, m.content)} for m in prompt.messages]
+    prefill = _defused(tokenizer, prompt.prefill.rstrip())
+    ids: list[int]
+    if not tokenizer.chat_template:
+        ids = tokenizer("\n\n".join([m["content"] for m in messages] + [prefill])).input_ids
+        return ids
+    try:
+        # Templates of models that think before they answer (Qwen3) know the last argument; others pass it by.
+        text = tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
+        )
+    except TemplateError as error:
+        raise EngineError(
+            "model-template",
+            f"The model's chat template refuses the conversation: {error}.",
+            "Choose an instruction-tuned model that takes a system message (SPATIAL_MODEL).",
+        ) from error
+    if text.rstrip().endswith("<think>"):
+        # A template that opens the thoughts whatever it is told: they are closed before they begin.
+        text = f"{text.rstrip()}\n\n</think>\n\n"
+    ids = tokenizer(text + prefill, add_special_tokens=False).input_ids
+    return ids
+
+
+def _defused(tokenizer: Any, text: str) -> str:
+    for token in tokenizer.all_special_tokens:
+        text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
+
+
+def load_model(folder: Path, device: str, dtype: str) -> tuple[Any, Any]:
+    """Tokenizer and model. Raises EngineError; what tells of too little memory comes as it is."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -388,7 +439,7 @@ def _cache_kind(config: Any) -> tuple[bool, bool]:
     return not recurrent, all(type(layer) is DynamicLayer for layer in layers)
 
 
-def _pick_device(wish: Device) -> str:
+def pick_device(wish: Device) -> str:
     import torch
 
     if wish == "cuda" and not torch.cuda.is_available():

@@ -28,7 +28,8 @@ def block_ends(shared: int, total: int, block: int) -> list[int]:
 
 
 class PrefixCache:
-    """Blocks by the hash of all tokens up to their end; least recently used go first. Thread-safe."""
+    """Blocks by the hash of all tokens up to their end and the tuned layer that read them; least recently used go
+    first. Thread-safe."""
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
@@ -36,10 +37,10 @@ class PrefixCache:
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def find(self, ids: Sequence[int], ends: Sequence[int]) -> list[Layers]:
+    def find(self, ids: Sequence[int], ends: Sequence[int], tuned_id: str | None = None) -> list[Layers]:
         """The kept blocks of `ids`, in order, up to the first that is not there."""
         found = []
-        keys = _keys(ids, ends)
+        keys = _keys(ids, ends, tuned_id)
         with self._lock:
             for key in keys:
                 if key not in self._blocks:
@@ -50,9 +51,9 @@ class PrefixCache:
                 self._blocks.move_to_end(key)
         return found
 
-    def keep(self, ids: Sequence[int], ends: Sequence[int], layers: Layers) -> None:
+    def keep(self, ids: Sequence[int], ends: Sequence[int], layers: Layers, tuned_id: str | None = None) -> None:
         """Keep the block that ends at the last of `ends`."""
-        key, size = _keys(ids, ends)[-1], _bytes(layers)
+        key, size = _keys(ids, ends, tuned_id)[-1], _bytes(layers)
         with self._lock:
             if key in self._blocks or size > self.max_bytes:
                 return
@@ -68,9 +69,9 @@ class PrefixCache:
             self._bytes = 0
 
 
-def _keys(ids: Sequence[int], ends: Sequence[int]) -> list[bytes]:
+def _keys(ids: Sequence[int], ends: Sequence[int], tuned_id: str | None) -> list[bytes]:
     """The blocks' ends are hashed too: a block's numbers differ in their last digits if it was cut elsewhere."""
-    digest, keys = hashlib.sha256(), []
+    digest, keys = hashlib.sha256((tuned_id or "").encode()), []
     for start, end in zip([0, *ends], ends, strict=False):
         digest.update(array("q", [end, *ids[start:end]]).tobytes())
         keys.append(digest.digest())

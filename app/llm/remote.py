@@ -20,6 +20,7 @@ import json
 import queue
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -64,11 +65,26 @@ class RemoteEngine(Engine):
         if self._wish == "default" and not names:
             raise EngineError("model-missing", f"The server at {self._shown_url} has no model.", _MEND)
         self._model = names[0] if self._wish == "default" else self._wish
-        return EngineInfo(self._model, None, "server", "unknown", None, "remote")
+        model_id, tuned_id = _named(self._model)
+        return EngineInfo(model_id, tuned_id, "server", "unknown", None, "remote")
 
     def load(self) -> None:
         if self._model is None:
             self.info()
+
+    def add(self, layer: Path) -> str:
+        raise EngineError(
+            "tuned-remote",
+            f"{layer.name} can't be put on a model that another server holds ({self._shown_url}).",
+            "Merge it into the model with `spatialbalancing zo merge`, and serve the result under the name it tells.",
+        )
+
+    def serve(self, tuned_id: str | None) -> None:
+        raise EngineError(
+            "tuned-remote",
+            f"The tuned layer of the model at {self._shown_url} can't be changed from here.",
+            "Serve the merged model (`spatialbalancing zo merge`) or the untuned one there.",
+        )
 
     def close(self) -> None:
         """Nothing is held between streams."""
@@ -300,6 +316,12 @@ class _Opening:
         if text.lstrip().startswith(self._prefill):
             return text.lstrip()[len(self._prefill) :]
         return f" {text}" if text[0].isalnum() and self._prefill[-1].isalnum() else text
+
+
+def _named(served: str) -> tuple[str, str | None]:
+    """Model and tuned layer of a served name: `zo merge` names a merged model MODEL+tuned-ID."""
+    model_id, mark, tuned_id = served.rpartition("+tuned-")
+    return (model_id, tuned_id) if mark and model_id and tuned_id else (served, None)
 
 
 def _read_event(event: dict[str, Any]) -> tuple[str, int, float | None, str | None]:

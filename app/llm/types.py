@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
 
 FinishReason = Literal["stop", "length", "cancelled"]
@@ -42,7 +43,8 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Draw:
-    """One candidate to write: its prompt, sampling and seed.
+    """One candidate to write: its prompt, sampling and seed, and the tuned layer to write it with (None: the untuned
+    model). A layer has to be added to the engine before; a model server has its own and passes this by.
 
     The same batch of draws gives the same texts on the same machine. In fp32 a draw does so alone as well; in bf16 what
     it shares its batch with can tip a near tie (seen in 2 of 8 draws of the default model).
@@ -51,6 +53,7 @@ class Draw:
     prompt: Prompt
     seed: int
     sampling: Sampling = field(default_factory=Sampling)
+    tuned_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ class Chunk:
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """`sha256` is of the weights file (default model), else of the folder's index of file hashes, else null."""
+    """`sha256` is of the weights file (default model), else of the folder's index of file hashes, else null.
+    `tuned_id` names the tuned layer in service."""
 
     model_id: str
     tuned_id: str | None
@@ -107,6 +111,16 @@ class Engine(Protocol):
 
         Closing the iterator cancels too. Raises EngineError; what was yielded before stays valid.
         """
+        ...
+
+    def add(self, layer: Path) -> str:
+        """Check a tuned layer's file and keep it ready for draws; its id. Twice is once. Raises EngineError for one
+        that was tuned on another model or changed since, and where layers can't be changed."""
+        ...
+
+    def serve(self, tuned_id: str | None) -> None:
+        """Put a layer that was added into service, or none: from now on `info` names it. Draws under way go on with
+        the one they have. Raises EngineError."""
         ...
 
     def close(self) -> None: ...

@@ -23,7 +23,7 @@ from app.text import claims, facts
 from app.text import sentences as text_sentences
 from app.text.sentences import Sentence
 from app.writing import terms
-from app.writing.strategies import Book, Strategy
+from app.writing.strategies import Book, Plan, Strategy
 
 
 class Meaning(Protocol):
@@ -58,7 +58,7 @@ class Ask:
     """One candidate to be written. `notes`: the sentences of sources that its prompt shows."""
 
     strategy: Strategy
-    plan: str
+    plan: Plan
     prompt: Prompt
     sampling: Sampling
     own: str = ""
@@ -289,6 +289,26 @@ def splice(answer: str, asked: Ask, parent: Parent, meaning: Meaning) -> str:
             return f"{text[: old.start]}{answer}{text[old.end :]}"
         case _:
             return answer
+
+
+def unsplice(text: str, plan: Plan, parent: Parent) -> str | None:
+    """The answer of which `splice` made `text`; None where it can't have."""
+    match plan:
+        case "insert-opening":
+            places = [("", f" {parent.text}")]
+        case "insert-ending":
+            places = [(f"{parent.text.rstrip()} ", "")]
+        case "insert-after":
+            places = [(f"{parent.text[: s.end]} ", parent.text[s.end :]) for s in parent.sentences]
+        case "rewrite-sentence":
+            old = parent.hardest
+            places = [(parent.text[: old.start], parent.text[old.end :])]
+        case _:
+            places = [("", "")]
+    for before, after in places:
+        if text.startswith(before) and text.endswith(after) and len(text) > len(before) + len(after):
+            return text[len(before) : len(text) - len(after)]
+    return None
 
 
 def relatedness(answer: str, parent: Parent, meaning: Meaning) -> float:

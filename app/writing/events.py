@@ -506,6 +506,27 @@ class DraftImported(_ServerEvent):
     sha256: str = Field(description="SHA-256 of the file.")
 
 
+class LearningAllowed(_ServerEvent):
+    """The writer lets this machine's model learn from what they confirm."""
+
+    type: Literal["learning.allowed"] = "learning.allowed"
+
+
+class LearningRevoked(_ServerEvent):
+    """The writer no longer lets this machine's model learn from what they confirm."""
+
+    type: Literal["learning.revoked"] = "learning.revoked"
+
+
+class LayerServed(_ServerEvent):
+    """The writer put a tuned layer into service, or took it back; it writes for everybody on this server."""
+
+    type: Literal["layer.served"] = "layer.served"
+    choice: str = Field(description="default (the settings' own), off (the untuned model) or the layer's id.")
+    tuned_id: str | None = Field(description="The layer in service from then on.")
+    replaced: str | None = Field(description="The layer in service before.")
+
+
 ServerEvent = (
     DraftCreated
     | DraftRenamed
@@ -544,6 +565,9 @@ ServerEvent = (
     | MuseShown
     | MuseAnswered
     | DraftImported
+    | LearningAllowed
+    | LearningRevoked
+    | LayerServed
 )
 
 CLIENT_EVENTS: tuple[type[_ClientEvent], ...] = tuple(_ClientEvent.__subclasses__())

@@ -283,7 +283,7 @@ def land(session: Session, job: Job, candidate: Candidate, model: EngineInfo) ->
         prompt_hash=hashlib.sha256(json.dumps(prompt, sort_keys=True).encode()).hexdigest(),
         sampling=asdict(candidate.sampling),
         model_id=model.model_id if candidate.prompt.messages else None,
-        tuned_id=model.tuned_id if candidate.prompt.messages else None,
+        tuned_id=candidate.tuned_id,
         seed=candidate.seed,
         text=clean(candidate.text),
         status="proposed",

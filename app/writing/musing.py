@@ -11,6 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import anyio
@@ -114,15 +115,18 @@ class Musing:
             self._heard = time.monotonic()
 
         def work() -> tuple[questions.Question | None, list[questions.Dropped]]:
-            reflection = self.reflection
-            return questions.ask(item, reflection.history, reviser.engine, reviser.meaning, seed, self.cancel, heard)
+            history = self.reflection.history
+            engine, meaning = reviser.engine, reviser.meaning
+            return questions.ask(item, history, engine, meaning, seed, self.cancel, heard, reviser.tuned_id)
 
         heard()
         question, dropped = await self._unless_it_stalls(work)
         self.dropped += [d.reason for d in dropped]
         if question is None:
             return None
-        return await self._store(muse.keep_card, item, question.text, self.studio.info)
+        return await self._store(
+            muse.keep_card, item, question.text, replace(self.studio.info, tuned_id=reviser.tuned_id)
+        )
 
     async def _unless_it_stalls(self, work: Callable[[], T]) -> T:
         stall = self.studio.settings.stall_deadline

@@ -52,5 +52,6 @@ def editor(request: Request, draft_id: PathId, database: Db) -> Response:
         "draft_id": draft_id,
         "plotly_version": plotly_version(),
         "muse": request.app.state.settings.muse,
+        "learn": request.app.state.settings.learn,
     }
     return page(request, "editor.html", context, headers=headers)

@@ -96,7 +96,7 @@ def about(item: Item) -> str | None:
     return kind if kind in load_prompts().kinds else None
 
 
-def draws(item: Item, history: History, seed: int) -> list[Draw]:
+def draws(item: Item, history: History, seed: int, tuned_id: str | None = None) -> list[Draw]:
     """What to have written for an item. Raises KeyError for one that there is nothing to ask about."""
     prompts, kind = load_prompts(), about(item)
     if kind is None or item.about is None:
@@ -116,7 +116,7 @@ def draws(item: Item, history: History, seed: int) -> list[Draw]:
         "{fact}": f"“{item.found[0]}”" if item.found else "it",
     }
     return [
-        Draw(Prompt(tuple(turns), _filled(openings[i % len(openings)], slots)), rng.getrandbits(31), SAMPLING)
+        Draw(Prompt(tuple(turns), _filled(openings[i % len(openings)], slots)), rng.getrandbits(31), SAMPLING, tuned_id)
         for i in range(DRAWS)
     ]
 
@@ -135,12 +135,13 @@ def ask(
     seed: int,
     cancel: threading.Event,
     heard: Callable[[], object] = bool,
+    tuned_id: str | None = None,
 ) -> tuple[Question | None, list[Dropped]]:
     """The best usable question, and what could not be used. `heard` is called whenever the model wrote something.
 
     Raises EngineError; after `cancel` is set nothing comes.
     """
-    drawn = draws(item, history, seed)
+    drawn = draws(item, history, seed, tuned_id)
     given = [history.versions[i].text for i in item.cites]
     dropped, usable = [], []
     for draw, answer, finish in _written(drawn, engine, cancel, heard):

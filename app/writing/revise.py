@@ -48,6 +48,8 @@ class Candidate:
     flags: tuple[str, ...]
     prompt: Prompt
     sampling: Sampling
+    tuned_id: str | None = None
+    """The tuned layer that wrote it; None for the untuned model, and where no model wrote."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ class Reviser:
     full: bool = False
     """Whether the model is large enough to rewrite whole paragraphs."""
     book: Book = field(default_factory=load_book)
+    tuned_id: str | None = None
+    """The tuned layer that writes."""
 
     def revise(
         self,
@@ -142,7 +146,7 @@ class Reviser:
         landed: list[Candidate] = []
         for turn in range(ROUNDS):
             asks = {i: self._ask(plans[i], parent, seed, i + turn * n, own, pack) for i in slots}
-            draws = {i: Draw(a.prompt, draw_seed(seed, i, turn), a.sampling) for i, a in asks.items()}
+            draws = {i: Draw(a.prompt, draw_seed(seed, i, turn), a.sampling, self.tuned_id) for i, a in asks.items()}
             open_slots = set(slots)
             for i, written, finish in self._write(draws, cancel):
                 if finish is None:
@@ -206,7 +210,10 @@ class Reviser:
         for turn in range(ROUNDS):
             based = {i: bases[(i + turn * n) % len(bases)] for i in slots} if bases else {}
             asked = {i: join.ask(self.book, based[i]) if bases else join.ask_full(self.book, a, b, mix) for i in slots}
-            draws = {i: Draw(prompt, draw_seed(seed, i, turn), sampling) for i, (prompt, sampling) in asked.items()}
+            draws = {
+                i: Draw(prompt, draw_seed(seed, i, turn), sampling, self.tuned_id)
+                for i, (prompt, sampling) in asked.items()
+            }
             for i, written, finish in self._write(draws, cancel):
                 if finish is None:
                     yield Token(i, written)
@@ -264,7 +271,9 @@ class Reviser:
         self, i: int, text: str, answer: str, draw: Draw, flags: tuple[str, ...], strategy: str = join.JOINED
     ) -> Candidate:
         placement = self.scorer.score([text])[0]
-        return Candidate(i, text, answer, placement, strategy, draw.seed, flags, draw.prompt, draw.sampling)
+        return Candidate(
+            i, text, answer, placement, strategy, draw.seed, flags, draw.prompt, draw.sampling, draw.tuned_id
+        )
 
     def _flags(self, parents: Sequence[str], text: str, ground: Sequence[str], pack: Pack | None) -> tuple[str, ...]:
         """What the claim ledger marks a text with; `ground` empty: claims rest on the parents."""
@@ -311,9 +320,8 @@ class Reviser:
             flags.append("off-topic")
         if label.push != (0, 0) and gain(placement, origin, label) <= 0:
             flags.append("wrong-way")
-        return Candidate(
-            i, text, answer, placement, asked.strategy.id, draw.seed, tuple(flags), draw.prompt, draw.sampling
-        )
+        written = (draw.prompt, draw.sampling, draw.tuned_id)
+        return Candidate(i, text, answer, placement, asked.strategy.id, draw.seed, tuple(flags), *written)
 
 
 def draw_seed(seed: int, slot: int, turn: int) -> int:

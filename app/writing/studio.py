@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 import structlog
@@ -95,6 +96,8 @@ class Studio:
         self.stoppers: dict[str, Callable[[], None]] = {}
         """How to stop the generations that are open now, by id; callable from any thread."""
         self._explain = lru_cache(EXPLAINED)(self._explain_anew)
+        self.when_loaded: Callable[[], None] = lambda: None
+        """Called each time the model was loaded, before anything is written with it."""
         self.gate = Gate(REMOTE_STREAMS if settings.llm_url else 1, settings.queue_bound)
 
     # ── loading ──
@@ -136,6 +139,17 @@ class Studio:
             meaning.load()
             self._meaning = meaning
         self._info = self._engine.info()
+        self.when_loaded()
+
+    def serve(self, layer: Path | None) -> str | None:
+        """Put a tuned layer into service, or none, at once: what is under way goes on with the one it has. Gives its
+        id. Raises EngineError, and Problem 503 before the model is there."""
+        if self._engine is None or self._info is None:
+            raise self.problem or Problem(503, "model-loading", "The language model is still loading. Try again soon.")
+        tuned_id = self._engine.add(layer) if layer is not None else None
+        self._engine.serve(tuned_id)
+        self._info = self._engine.info()
+        return tuned_id
 
     @cached_property
     def _store(self) -> Any:
@@ -187,7 +201,8 @@ class Studio:
             raise refusal
         assert self._engine is not None
         assert self._meaning is not None
-        return Reviser(self._engine, self.scorer, self._meaning, self.settings.full_plans)
+        full, tuned_id = self.settings.full_plans, self.info.tuned_id
+        return Reviser(self._engine, self.scorer, self._meaning, full, tuned_id=tuned_id)
 
     @property
     def encode(self) -> Encode | None:

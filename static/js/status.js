@@ -1,10 +1,11 @@
 // Two quiet lights in the bar: is it saved, and can the model write.
 import { get, post, Problem } from "./api.js";
 import { scoreSoon } from "./actions.js";
-import { byId, el } from "./dom.js";
+import { announce, byId, el, redraw } from "./dom.js";
 import * as outbox from "./outbox.js";
 import * as store from "./store.js";
-import { plural } from "./words.js";
+import { switchRow } from "./switch.js";
+import { CONSENT_WORDS, plural } from "./words.js";
 
 const { state } = store;
 const LOADING_EVERY = 1500;
@@ -58,7 +59,7 @@ function drawModel() {
   chip.querySelector("span").textContent = chipWords(model);
   chip.setAttribute("aria-label", `Model: ${chipWords(model)}`);
   chip.title = chipWords(model);
-  if (pop) pop.replaceChildren(...explain());
+  if (pop) redraw(pop, explain());
 }
 
 function explain() {
@@ -71,8 +72,41 @@ function explain() {
   }
   if (status === "loading") return [el("p", {}, "The model is being loaded. The first time takes some seconds; you can write meanwhile.")];
   const rows = [["Model", info?.model_id], ["Tuned layer", info?.tuned_id], ["Runs on", [info?.device, info?.dtype].filter(Boolean).join(", ")], ["SHA-256", info?.sha256]].filter(([, value]) => value);
+  const local = info?.kind !== "remote";
   return [el("p", {}, info?.kind === "remote" ? "Text is written by the model server you set up." : "Text is written on this machine; nothing leaves it."),
-    el("dl", { class: "facts-table" }, rows.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]))];
+    el("dl", { class: "facts-table" }, rows.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
+    local && learning() ? learningSwitch() : null];
+}
+
+const learning = () => document.body.dataset.learn === "on";
+
+function learningSwitch() {
+  const { consent, problem } = state.learn;
+  return el("div", { class: "learn-switch" },
+    switchRow({ on: consent, key: "consent", change: setConsent }),
+    el("p", { class: "dim" }, CONSENT_WORDS),
+    problem ? el("p", { class: "message bad", role: "alert" }, problem) : null,
+    el("a", { href: "/learn", data: { key: "learn-page" } }, "Layers it has learnt, and which one writes"));
+}
+
+async function loadConsent() {
+  try {
+    store.setLearn({ ...(await get("/api/learn/consent")), problem: "" });
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    store.setLearn({ problem: `Your choice can’t be fetched just now. ${problem.sentence}` });
+  }
+}
+
+async function setConsent(given) {
+  store.setLearn({ problem: "" });
+  try {
+    store.setLearn(await post("/api/learn/consent", { given }));
+    announce(given ? "Learning is on." : "Learning is off; nothing of yours is used from now on.");
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    store.setLearn({ problem: `This was not changed. ${problem.sentence}` });
+  }
 }
 
 async function again() {
@@ -91,7 +125,9 @@ function toggle() {
     return;
   }
   pop = el("div", { class: "pop model-pop", role: "group", "aria-label": "Model" }, explain());
-  document.querySelector(".bar").append(pop);
+  // After its button in the page, so that Tab goes into it.
+  byId("model").after(pop);
+  if (learning()) loadConsent();
   byId("model").setAttribute("aria-expanded", "true");
 }
 

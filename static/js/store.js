@@ -28,6 +28,7 @@ export const state = {
   goals: [], // {id, audience, engagement: [low, high], exposition: [low, high], active}
   // `state`: idle, thinking, done, stopped or error; `about` is the observation that is being thought about
   muse: { open: false, state: "idle", digest: [], cards: [], about: "", position: null, reason: "", problem: null },
+  learn: { consent: null, problem: "" }, // whether the writer lets the model learn; null until it is known
   picked: [], // versions picked for comparing or combining, in the order of picking
   ui: { numbers: false, discarded: true, changes: true, way: true, tint: "both", editing: null, pane: "draft" },
 };
@@ -395,6 +396,11 @@ export function setLabels(labels) {
 
 export function setModel(model) {
   state.model = model;
+  changed("model");
+}
+
+export function setLearn(learn) {
+  state.learn = { ...state.learn, ...learn };
   changed("model");
 }
 

@@ -183,6 +183,9 @@ export function mixWords(mix, first, second) {
 /** Facts of all kinds in one list, each once. */
 export const flatFacts = (facts) => [...new Set(["numbers", "units", "names", "citations", "hedges"].flatMap((kind) => facts?.[kind] || []))];
 
+/** What the writer's switch for learning means. */
+export const CONSENT_WORDS = "What you confirm, set against what you discard, may then tune a layer of the model on this machine; earlier choices count too. Switch it off, and nothing of yours is used from then on.";
+
 export function ago(iso) {
   const minutes = Math.round((Date.now() - Date.parse(iso)) / 60000);
   if (!(minutes >= 1)) return "just now";

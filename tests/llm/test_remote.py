@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -198,3 +199,25 @@ def test_the_key_is_sent_and_never_shown(server: ChatServer, caplog: pytest.LogC
     with pytest.raises(EngineError) as caught:
         RemoteEngine("http://user:sk-secret@127.0.0.1:1/v1", "words").info()
     assert "sk-secret" not in str(caught.value) + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("served", "model_id", "tuned_id"),
+    [
+        ("SmolLM2-135M-Instruct+tuned-0123456789ab", "SmolLM2-135M-Instruct", "0123456789ab"),
+        ("Qwen/Qwen3-8B", "Qwen/Qwen3-8B", None),
+        ("+tuned-0123456789ab", "+tuned-0123456789ab", None),
+    ],
+)
+def test_a_served_name_tells_the_tuned_layer(
+    server: ChatServer, served: str, model_id: str, tuned_id: str | None
+) -> None:
+    engine = RemoteEngine(server.url, served)
+    info = engine.info()
+    assert (info.model_id, info.tuned_id) == (model_id, tuned_id)
+    list(engine.stream([Draw(prompt("q"), 1)], NEVER))
+    assert server.requests[-1]["model"] == served, "asked for by its whole name"
+    for attempt in (lambda: engine.serve(None), lambda: engine.add(Path("layer.safetensors"))):
+        with pytest.raises(EngineError) as caught:
+            attempt()
+        assert caught.value.code == "tuned-remote"
