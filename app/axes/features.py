@@ -192,6 +192,12 @@ EVIDENCE: dict[str, Callable[[str], list[str]]] = {
 NAMES = (*EVIDENCE, "grade")
 
 
+def load() -> None:
+    """Reads the word frequencies and the hyphenation, some tenths of a second, so that no text waits for them."""
+    zipf("the")
+    syllables("the")
+
+
 def grade(text: str) -> float:
     """Flesch-Kincaid grade level of a sentence or passage, bounded to 0 and 24; 0 for a text without words."""
     words = [m[0] for m in WORD.finditer(text)]

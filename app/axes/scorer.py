@@ -121,6 +121,7 @@ class HeadScorer:
             if self._encoder is None:
                 encoder = self._make_encoder()
                 encoder.load()
+                features.load()
                 self._encoder = encoder
 
     def score(self, texts: Sequence[str]) -> list[Placement]:
