@@ -15,8 +15,8 @@ import pytest
 from starlette.testclient import TestClient
 
 import app.writing.invariants  # noqa: F401  (adds its rules to the check)
-from app.db.check import check
 from app.axes.types import Unplaceable
+from app.db.check import check
 from app.settings import PROJECT_ROOT, Settings
 from app.writing import export
 from app.writing.landing import Point, Region
