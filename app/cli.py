@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from app.axes import cli as axes_cli
 from app.llm import cli as model_cli
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ main = typer.Typer(
 database = typer.Typer(help="The database: upgrade, check, backup, restore.", no_args_is_help=True)
 session = typer.Typer(help="Writing sessions: export.", no_args_is_help=True)
 main.add_typer(model_cli.app, name="model")
+main.add_typer(axes_cli.app, name="axes")
 main.add_typer(database, name="db")
 main.add_typer(session, name="session")
 
@@ -191,7 +192,7 @@ def revise(
 
     settings = _settings()
     chosen = _label(label, prompt, strategy, full=settings.full_plans)
-    text = _read(file)
+    text = axes_cli.read_text(file)
     try:
         result = revised(
             _reviser(settings), chosen, text,
@@ -230,19 +231,6 @@ def _label(name: str, prompt: str, strategy: str | None, *, full: bool) -> Label
     except KeyError as error:
         raise typer.BadParameter(str(error.args[0]), param_hint="--strategy") from error
     return label
-
-
-def _read(file: str) -> str:
-    from app.text import documents
-
-    try:
-        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        return documents.read("stdin.txt" if file == "-" else file, data).strip()
-    except OSError as error:
-        reason = f"{file} can't be read: {error.strerror or error}. Name a text file, or - for standard input."
-        raise typer.BadParameter(reason, param_hint="FILE") from error
-    except documents.Unreadable as error:
-        raise typer.BadParameter(str(error), param_hint="FILE") from error
 
 
 def _reviser(settings: Settings) -> Reviser:

@@ -1,8 +1,8 @@
 """Hidden states of the untuned base model, one vector a sentence.
 
-The vector is the mean over a sentence's tokens, the first left out, of a decoder block's output. The first token is
-left out because it holds the attention sink: its state is two orders of magnitude larger than the rest and says
-nothing of the sentence (massive activations, arXiv 2402.17762).
+The vector is the mean over a sentence's tokens, the first left out, of some decoder blocks' outputs side by side. The
+first token is left out because it holds the attention sink: its state is two orders of magnitude larger than the rest
+and says nothing of the sentence (massive activations, arXiv 2402.17762).
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ MAX_TOKENS = 512
 
 
 class SentenceEncoder:
-    """Runs the first `block + 1` decoder blocks, in fp32 on the CPU, so that a text has one point on every machine.
+    """Runs the decoder blocks up to the last of `blocks` (0-based), in fp32 on the CPU, so that a text has one point
+    on every machine.
 
     Sentences are packed into one row with a block-diagonal causal mask: no token is spent on padding, and no sentence
     sees another.
     """
 
-    def __init__(self, folder: Path, block: int) -> None:
-        self._folder, self.block = folder, block
+    def __init__(self, folder: Path, blocks: Sequence[int]) -> None:
+        self._folder, self.blocks = folder, tuple(blocks)
         self._lock = threading.Lock()
         self._model: Any = None
         self._tokenizer: Any = None
@@ -43,7 +44,7 @@ class SentenceEncoder:
             from transformers import AutoModel, AutoTokenizer
 
             model = AutoModel.from_pretrained(self._folder, dtype=torch.float32).eval()
-            model.layers = model.layers[: self.block + 1]
+            model.layers = model.layers[: max(self.blocks) + 1]
             # The final norm belongs to the block that was cut off; what is read is the block's own output.
             model.norm = torch.nn.Identity()
             self._tokenizer = AutoTokenizer.from_pretrained(self._folder)
@@ -54,10 +55,14 @@ class SentenceEncoder:
         ids: list[list[int]] = self._tokenizer(list(sentences), truncation=True, max_length=MAX_TOKENS).input_ids
         return ids
 
+    @property
+    def width(self) -> int:
+        return len(self.blocks) * int(self._model.config.hidden_size)
+
     def encode(self, sentences: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Shape (len(sentences), hidden size), float32; a sentence of no or one token is the mean of what it has."""
+        """Shape (len(sentences), blocks * hidden size), float32; a sentence of one token is the mean of what it has."""
         rows = self.token_ids(sentences)
-        out = np.zeros((len(rows), self._model.config.hidden_size), np.float32)
+        out = np.zeros((len(rows), self.width), np.float32)
         pack: list[int] = []
         size = 0
         for i, row in enumerate(rows):
@@ -78,16 +83,18 @@ class SentenceEncoder:
         position = torch.cat([torch.arange(len(r)) for r in rows])
         ids = torch.tensor([t for r in rows for t in r]).long()
         if len(ids) == 0:
-            return np.zeros((len(rows), self._model.config.hidden_size), np.float32)
+            return np.zeros((len(rows), self.width), np.float32)
         sees = (owner[:, None] == owner[None, :]) & (position[:, None] >= position[None, :])
         with torch.inference_mode(), self._lock:
-            hidden = self._model(
+            # States 0 to n: what goes into the first block, then what each block gives.
+            states = self._model(
                 input_ids=ids[None],
                 position_ids=position[None],
                 attention_mask=sees[None, None],
                 use_cache=False,
-            ).last_hidden_state[0]
-        return _pool(hidden, owner, position, len(rows))
+                output_hidden_states=True,
+            ).hidden_states
+        return np.hstack([_pool(states[b + 1][0], owner, position, len(rows)) for b in self.blocks])
 
 
 def _pool(hidden: torch.Tensor, owner: torch.Tensor, position: torch.Tensor, n: int) -> npt.NDArray[np.float32]:

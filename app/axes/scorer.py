@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from math import hypot
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from app.axes import doubt, features, normal
 from app.axes.encoder import SentenceEncoder
 from app.axes.heads import AXES, STRATEGIES, Array, Heads, axis_scores, responsibilities
 from app.axes.types import Axis, Explanation, Placement, Reason, SentenceShare, Unplaceable
@@ -18,12 +20,17 @@ from app.llm.store import ModelStore
 from app.text import sentences
 
 WEIGHTS = Path(__file__).parent / "weights"
-BLOCK = 19
-"""0-based; of blocks 7, 11, 15, 19 and 23 its output separates the strategies best (docs/axes.md)."""
+BLOCKS = (14, 19)
+"""0-based; their outputs side by side separate the strategies better than any one of them (docs/axes.md)."""
 PACK = 32
 """Sentences scored before the next caller has its turn: a few paragraphs' worth, one or two passes of the encoder."""
 CACHED_SENTENCES = 50_000
 CACHED_TEXTS = 10_000
+_AXIS_NAMES: tuple[Axis, Axis] = ("exposition", "engagement")
+_TOLD = 0.3
+"""Points below which a feature is no reason."""
+_FEATURES_TOLD = 2
+"""Of one sentence and axis."""
 
 
 class _Turns:
@@ -75,8 +82,23 @@ class MiniLM:
         return vectors
 
 
-def base_encoder(store: ModelStore) -> SentenceEncoder:
-    return SentenceEncoder(store.default_folder(), BLOCK)
+class WithFeatures:
+    """Another encoder's vectors, and beside them what a person can read in the sentence (`features.measure`)."""
+
+    def __init__(self, inner: Encoder) -> None:
+        self.inner = inner
+
+    def load(self) -> None:
+        self.inner.load()
+
+    def encode(self, sentences: Sequence[str]) -> npt.NDArray[np.float32]:
+        if not sentences:
+            return self.inner.encode(sentences)
+        return np.hstack([self.inner.encode(sentences), np.stack([features.measure(s) for s in sentences])])
+
+
+def base_encoder(store: ModelStore) -> WithFeatures:
+    return WithFeatures(SentenceEncoder(store.default_folder(), BLOCKS))
 
 
 class HeadScorer:
@@ -99,6 +121,7 @@ class HeadScorer:
             if self._encoder is None:
                 encoder = self._make_encoder()
                 encoder.load()
+                features.load()
                 self._encoder = encoder
 
     def score(self, texts: Sequence[str]) -> list[Placement]:
@@ -110,30 +133,39 @@ class HeadScorer:
         self.load()
         with self._turns:
             placements = {text: self._texts[text] for text in texts if text in self._texts}
-        wanted = {text: [s.text for s in _split(text)] for text in texts if text not in placements}
+        wanted = {text: _measured(_split(text)) for text in texts if text not in placements}
         found = self._log_odds([s for parts in wanted.values() for s in parts])
         for text, parts in wanted.items():
-            placements[text] = self._place(np.stack([found[s] for s in parts]), _words(parts))
+            placements[text] = self._place(text, np.stack([found[s] for s in parts]), _words(parts))
         with self._turns:
             self._texts.update((text, placements[text]) for text in wanted)
             _trim(self._texts, CACHED_TEXTS)
         return [placements[text] for text in texts]
 
+    def probabilities(self, quotes: Sequence[str]) -> Array:
+        """Shape (quotes, 7), each quote read in one piece, as the heads were fitted (`Heads.probabilities`)."""
+        self.load()
+        parts = [normal.sentence(quote) for quote in quotes]
+        found = self._log_odds(parts)
+        return self._heads.probabilities(np.stack([found[part] for part in parts]))
+
     def explain(self, text: str) -> Explanation:
         """Why `text` is where it is; the placement is the one `score` gives. Raises Unplaceable."""
         (placement,) = self.score([text])
-        parts = _split(text)
-        found = self._log_odds([s.text for s in parts])
-        log_odds, words = np.stack([found[s.text] for s in parts]), _words([s.text for s in parts])
+        places = _split(text)
+        parts = _measured(places)
+        found = self._log_odds(parts)
+        log_odds, words = np.stack([found[s] for s in parts]), _words(parts)
         shares = tuple(
             SentenceShare(s.start, s.end, round(exposition, 2), round(engagement, 2))
-            for s, (exposition, engagement) in zip(parts, self._shares(log_odds, words), strict=True)
+            for s, (exposition, engagement) in zip(places, self._shares(log_odds, words), strict=True)
         )
-        return Explanation(placement, shares, tuple(self._reasons(log_odds, words)))
+        return Explanation(placement, shares, self._reasons(parts, log_odds, words))
 
-    def _place(self, log_odds: Array, words: Array) -> Placement:
+    def _place(self, text: str, log_odds: Array, words: Array) -> Placement:
         point = self._heads.point(log_odds, words)
-        return Placement(round(point.exposition, 2), round(point.engagement, 2), round(point.spread, 2), self.scorer_id)
+        spread = hypot(point.spread, *doubt.of(text).values())
+        return Placement(round(point.exposition, 2), round(point.engagement, 2), round(spread, 2), self.scorer_id)
 
     def _shares(self, log_odds: Array, words: Array) -> list[tuple[float, float]]:
         """Of each sentence: the point with it less the point without it."""
@@ -143,26 +175,39 @@ class HeadScorer:
         rest = [self._heads.point(np.delete(log_odds, i, 0), np.delete(words, i)) for i in range(len(words))]
         return [(whole.exposition - r.exposition, whole.engagement - r.engagement) for r in rest]
 
-    def _reasons(self, log_odds: Array, words: Array) -> list[Reason]:
+    def _reasons(self, parts: Sequence[str], log_odds: Array, words: Array) -> tuple[Reason, ...]:
         """The distance from an ordinary passage, divided among the sentences by their part in the soft maximum.
 
-        Below an ordinary passage no sentence is to blame: the axis is named, for the text as a whole.
+        Below an ordinary passage no sentence is to blame: the axis is named, for the text as a whole. What features
+        add to a sentence's strongest strategy is told of them, and no more of the strategy than is left.
         """
         whole = self._heads.point(log_odds, words)
-        parts = responsibilities(axis_scores(log_odds), words).mean(1)
-        reasons = []
-        names: tuple[Axis, Axis] = ("exposition", "engagement")
-        for i, (axis, strategies) in enumerate(zip(names, AXES, strict=True)):
-            points = getattr(whole, axis) - 50
+        owned = responsibilities(axis_scores(log_odds), words).mean(1)
+        seen = self._seen(parts)
+        reasons: list[Reason] = []
+        for i, (axis, strategies) in enumerate(zip(_AXIS_NAMES, AXES, strict=True)):
+            points = (whole.exposition, whole.engagement)[i] - 50
+            strongest = [strategies[j] for j in log_odds[..., strategies].mean(1).argmax(1)]
             if points < 0:
                 reasons.append(Reason(axis, axis, round(points, 2), None, ()))
-                continue
-            strongest = log_odds[..., strategies].mean(1).argmax(1)
-            reasons += [
-                Reason(axis, STRATEGIES[strategies[strongest[k]]], round(points * float(parts[k, i]), 2), k, ())
-                for k in range(len(words))
-            ]
-        return sorted(reasons, key=lambda reason: -abs(reason.points))
+            for k, strategy in enumerate(strongest):
+                part = float(owned[k, i])
+                told = np.zeros(0) if seen is None else seen[k, strategy] * part * 10 / self._heads.sd[i]
+                shown = [j for j in np.argsort(-np.abs(told)) if abs(told[j]) >= _TOLD][:_FEATURES_TOLD]
+                reasons += [
+                    Reason(axis, features.NAMES[j], round(float(told[j]), 2), k, features.evidence(parts[k], j))
+                    for j in shown
+                ]
+                if points >= 0:
+                    rest = points * part - float(told[shown].sum())
+                    reasons.append(Reason(axis, STRATEGIES[strategy], round(rest, 2), k, ()))
+        return tuple(sorted(reasons, key=lambda reason: -abs(reason.points)))
+
+    def _seen(self, parts: Sequence[str]) -> Array | None:
+        """Shape (sentences, 7, features); None for heads that read no features."""
+        if not len(self._heads.centre):
+            return None
+        return self._heads.seen(np.stack([features.measure(part) for part in parts]))
 
     def _log_odds(self, wanted: list[str]) -> dict[str, Array]:
         scores: dict[str, Array] = {}
@@ -194,6 +239,10 @@ def _split(text: str) -> list[sentences.Sentence]:
     return parts
 
 
+def _measured(parts: Sequence[sentences.Sentence]) -> list[str]:
+    return [normal.sentence(s.text) for s in parts]
+
+
 def _words(parts: Sequence[str]) -> Array:
     return np.array([len(s.split()) for s in parts], float)
 
@@ -204,14 +253,16 @@ def _trim(cache: OrderedDict[str, Any], bound: int) -> None:
 
 
 class BaseScorer(HeadScorer):
-    """Places every version: untuned SmolLM2, output of block 19."""
+    """Places every version: untuned SmolLM2, outputs of BLOCKS, and readable features."""
 
-    def __init__(self, store: ModelStore) -> None:
-        super().__init__("smollm2-b19", WEIGHTS / "base.safetensors", lambda: base_encoder(store))
+    def __init__(self, store: ModelStore, weights: Path | None = None, encoder: Encoder | None = None) -> None:
+        super().__init__("smollm2", weights or WEIGHTS / "base.safetensors", lambda: encoder or base_encoder(store))
 
 
 class IndependentScorer(HeadScorer):
     """Never used to choose anything, only to report whether a choice moved the right way."""
 
-    def __init__(self, store: ModelStore) -> None:
-        super().__init__("minilm", WEIGHTS / "minilm.safetensors", lambda: MiniLM(store.minilm_folder()))
+    def __init__(self, store: ModelStore, weights: Path | None = None, encoder: Encoder | None = None) -> None:
+        super().__init__(
+            "minilm", weights or WEIGHTS / "minilm.safetensors", lambda: encoder or MiniLM(store.minilm_folder())
+        )

@@ -22,7 +22,12 @@ def unit_heads(members: int = 1) -> Heads:
     """Feature k is the log-odds of strategy k."""
     coef = np.stack([np.eye(len(STRATEGIES))] * members)
     bias = np.zeros((members, len(STRATEGIES)))
-    return Heads(coef, bias, np.zeros(2), np.ones(2), {}, "")
+    return heads(coef, bias)
+
+
+def heads(coef: np.ndarray, bias: np.ndarray) -> Heads:
+    platt = np.tile([1.0, 0.0], (len(STRATEGIES), 1))
+    return Heads(coef, bias, np.zeros(2), np.ones(2), platt, np.zeros(0), np.ones(1), {"note": '"test"'}, "")
 
 
 def vector(**strategies: float) -> np.ndarray:
@@ -64,16 +69,16 @@ def test_spread_is_zero_for_members_that_agree_and_grows_as_they_differ() -> Non
     agree = unit_heads(members=4)
     rows = agree.log_odds(vector(STORY=1.0))
     assert agree.point(rows, np.ones(1))[2] == pytest.approx(0)
-    differ = Heads(agree.coef, np.arange(4)[:, None] * np.ones(7) * 0.1, agree.mean, agree.sd, {}, "")
+    differ = heads(agree.coef, np.arange(4)[:, None] * np.ones(7) * 0.1)
     assert differ.point(differ.log_odds(vector(STORY=1.0)), np.ones(1))[2] > 0.5
 
 
 def test_weights_survive_the_file_to_a_hundredth_of_a_point(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     coef, bias = rng.normal(size=(8, 7, 576)) * 0.02, rng.normal(size=(8, 7))
-    Heads.save(tmp_path / "h.safetensors", coef, bias, np.zeros(2), np.ones(2), {"note": "test"})
+    before = heads(coef, bias)
+    before.save(tmp_path / "h.safetensors")
     kept = Heads.load(tmp_path / "h.safetensors")
-    before = Heads(coef, bias, np.zeros(2), np.ones(2), {}, "")
     x = rng.normal(size=(5, 576)).astype(np.float32)
     one = before.point(before.log_odds(x), np.ones(5))
     two = kept.point(kept.log_odds(x), np.ones(5))
@@ -84,8 +89,9 @@ def test_weights_survive_the_file_to_a_hundredth_of_a_point(tmp_path: Path) -> N
 @pytest.mark.parametrize("name", ["base", "minilm"])
 def test_shipped_weights_are_finite_small_and_say_what_they_were_fitted_on(name: str) -> None:
     path = WEIGHTS / f"{name}.safetensors"
-    heads = Heads.load(path)
-    assert np.isfinite(heads.coef).all()
-    assert (heads.sd > 0).all()
-    assert {"encoder_sha256", "articles", "quotes", "seed"} <= set(heads.card)
+    shipped = Heads.load(path)
+    assert np.isfinite(shipped.coef).all()
+    assert (shipped.sd > 0).all()
+    assert (shipped.platt[:, 0] > 0).all()
+    assert {"encoder_sha256", "articles", "quotes", "seed"} <= set(shipped.card)
     assert path.stat().st_size < 1_000_000
