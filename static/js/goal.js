@@ -7,7 +7,7 @@ import { redress } from "./nodes.js";
 import { notice } from "./notices.js";
 import { showPane } from "./panes.js";
 import * as store from "./store.js";
-import { goalWords } from "./words.js";
+import { goalWords, plural } from "./words.js";
 
 const { state } = store;
 const NARROWEST = 2;
@@ -221,7 +221,8 @@ function wholeWords() {
   const goal = store.activeGoal();
   const now = state.trajectory.at(-1);
   if (!goal) return "No goal yet. Say where the draft should land, and every version tells how far it is from there.";
-  return now ? `The whole draft is ${goalWords(now, goal, state.ui.numbers)}.` : "Place paragraphs on the canvas to see how far they are from it.";
+  const without = state.leftOut ? ` Without ${plural(state.leftOut, "paragraph")} on another scale: these points can’t be compared.` : "";
+  return now ? `The whole draft is ${goalWords(now, goal, state.ui.numbers)}.${without}` : "Place paragraphs on the canvas to see how far they are from it.";
 }
 
 function earlier(goal) {
@@ -287,7 +288,8 @@ function followSoon() {
   clearTimeout(fetching);
   fetching = setTimeout(async () => {
     try {
-      store.setTrajectory((await get(`/api/drafts/${state.draft.id}/trajectory`)).points);
+      const way = await get(`/api/drafts/${state.draft.id}/trajectory`);
+      store.setTrajectory(way.points, way.left_out);
       known = now;
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem; // the next change asks again; the old way still stands

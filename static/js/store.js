@@ -25,6 +25,7 @@ export const state = {
   prompts: [], // the writer's kept prompts: {id, name, text, pinned}
   sources: [], // {id, title, chars, created_at}
   trajectory: [], // where the whole draft stood, oldest first: {at, engagement, exposition, why}
+  leftOut: 0, // paragraphs that are not in it, as they stand on another scale
   goals: [], // {id, audience, engagement: [low, high], exposition: [low, high], active}
   // `state`: idle, thinking, done, stopped or error; `about` is the observation that is being thought about
   muse: { open: false, state: "idle", digest: [], cards: [], about: "", position: null, reason: "", problem: null },
@@ -341,8 +342,9 @@ export function setGoals(goals) {
   changed("goals");
 }
 
-export function setTrajectory(points) {
+export function setTrajectory(points, leftOut) {
   state.trajectory = points;
+  state.leftOut = leftOut;
   changed("trajectory");
 }
 

@@ -87,6 +87,7 @@ def test_nothing_is_cut_off(scripted: Server, editor: Callable[..., Page], width
     page = editor(scripted, viewport={"width": width, "height": 768})
     place_all(page)
     node(page, 1).click()
+    expect(page.locator("#opened .reasons")).to_be_visible()
     cut = page.evaluate(
         """() => [...document.querySelectorAll("button, .axis span, .axis b, h2, h3")]
           .filter((it) => it.checkVisibility() && !it.closest(".model, .history"))

@@ -23,6 +23,8 @@ def test_from_the_sample_to_a_confirmed_version(
     expect(page.locator(".handles .node")).to_have_count(3, timeout=60_000)
     node(page, 2).click()
     expect(page.get_by_role("heading", name=re.compile(r"Paragraph 2, version \d+"))).to_be_visible()
+    expect(page.locator("#opened .reasons li").first).to_be_visible()
+    expect(page.locator("#opened .move-most")).to_contain_text("versions of test paragraphs")
     labels_wake_up(page, 120)
 
     page.evaluate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -14,8 +15,9 @@ import pytest
 from starlette.testclient import TestClient
 
 import app.writing.invariants  # noqa: F401  (adds its rules to the check)
+from app.axes.types import Unplaceable
 from app.db.check import check
-from app.settings import Settings
+from app.settings import PROJECT_ROOT, Settings
 from app.writing import export
 from app.writing.landing import Point, Region
 from app.writing.why import ENOUGH, Move, most, moves
@@ -343,6 +345,23 @@ def test_a_stopped_server_goes_on_where_it_was(desk: Desk, restarted: Restart) -
     assert clean(desk.client)
 
 
+def test_what_cannot_be_placed_any_more_keeps_its_place_and_holds_nothing_up(
+    desk: Desk, restarted: Restart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = ScriptedScorer._parts
+
+    def parts(self: ScriptedScorer, text: str) -> Any:
+        if self.scale == 2 and text.startswith("Telomeres"):
+            raise Unplaceable("This can't be placed any more.")
+        return told(self, text)
+
+    monkeypatch.setattr(ScriptedScorer, "_parts", parts)
+    desk.client = restarted()
+    ok(desk.client.post(f"/api/drafts/{desk.id}/rescore"), 202)
+    assert over(desk)["status"] == "done"
+    assert [head(desk, i)["placement"]["scorer_id"] for i in (1, 2, 3)] == ["scripted-2", "scripted", "scripted-2"]
+
+
 def test_a_scorer_changed_meanwhile_ends_it_in_words(desk: Desk, restarted: Restart) -> None:
     desk.client = restarted(delay=1.0)
     ok(desk.client.post(f"/api/drafts/{desk.id}/rescore"), 202)
@@ -374,6 +393,15 @@ def test_points_of_two_scales_are_not_compared(desk: Desk, restarted: Restart) -
     assert way["left_out"] == 1
     assert ok(desk.client.get(f"/api/versions/{version['id']}/why"))["label"] is None
     assert way["points"][-1]["exposition"] == pytest.approx(stays, abs=0.01), "the two paragraphs of one scale"
+
+
+def test_every_reason_has_words() -> None:
+    from app.axes.heads import STRATEGIES
+
+    names = {*STRATEGIES, "exposition", "engagement"}
+    table = (PROJECT_ROOT / "static" / "js" / "words.js").read_text("utf-8")
+    table = table[table.index("const REASONS") : table.index("const STRATEGY")]
+    assert names <= set(re.findall(r"^  (\w+): \[", table, re.MULTILINE))
 
 
 def test_the_shipped_table_is_of_the_shipped_scorer() -> None:
