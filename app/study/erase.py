@@ -76,8 +76,8 @@ def _belonging(session: Session, first: dict[Table, set[Any]]) -> dict[Table, se
             for column in table.columns:
                 for key in column.foreign_keys:
                     pointed = [row[0] for row in fresh.get(key.column.table, ())]
-                    for ids in _parts(pointed):
-                        rows = session.execute(select(*table.primary_key.columns).where(column.in_(ids)))
+                    for some in _parts(pointed):
+                        rows = session.execute(select(*table.primary_key.columns).where(column.in_(some)))
                         next_fresh[table] |= {tuple(row) for row in rows} - found[table]
         for table, keys in next_fresh.items():
             found[table] |= keys
