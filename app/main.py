@@ -17,6 +17,7 @@ from app.learn import routes as learning
 from app.learn.service import Follower
 from app.llm.types import Engine
 from app.settings import Settings
+from app.study.routes import participant
 from app.web import errors, health, idempotency, logs, static
 from app.web.security import BodyCap, OriginCheck, SecurityHeaders
 from app.writing import generations, pages, routes
@@ -77,6 +78,7 @@ def create_app(
     app.include_router(pages.router)
     app.include_router(learning.router)
     app.include_router(learning.pages)
+    app.include_router(participant.router)
     app.include_router(static.router)
     app.mount("/static", static.files())
     errors.install(app)

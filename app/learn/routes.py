@@ -14,7 +14,7 @@ from app.web import security
 from app.web.errors import Problem
 from app.web.templates import page
 from app.writing import service as writing
-from app.writing.deps import Db, ReadSession, TheStudio, Work, WriterId
+from app.writing.deps import OWN_DESK, Db, ReadSession, TheStudio, Work, WriterId
 from app.writing.routes.shared import REFUSALS
 
 
@@ -31,7 +31,7 @@ def get_follower(request: Request) -> Follower:
 
 TheFollower = Annotated[Follower, Depends(get_follower)]
 
-router = APIRouter(prefix="/api/learn", responses=REFUSALS, dependencies=[Depends(switched_on)])
+router = APIRouter(prefix="/api/learn", responses=REFUSALS, dependencies=[Depends(switched_on), OWN_DESK])
 pages = APIRouter(include_in_schema=False)
 
 

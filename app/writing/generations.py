@@ -18,7 +18,7 @@ from app.db.engine import Database
 from app.llm.types import EngineInfo
 from app.web.errors import Problem
 from app.writing import combine as combining
-from app.writing import events, join, sources, store, undo
+from app.writing import events, join, setting, sources, store, undo
 from app.writing import views as v
 from app.writing.events import MOST_KEPT, note
 from app.writing.models import UNFINISHED, Generation, Version
@@ -31,6 +31,8 @@ LONGEST_PROMPT = 2_000
 """Characters of a writer's own prompt."""
 TAKEN_UP_WITHIN = timedelta(seconds=30)
 """A page opens the stream right after it asked; what it did not take up by then no longer counts as waiting."""
+SAID_BEFORE = 4
+"""Turns of a chat that the model is shown."""
 NEVER_STARTED_AFTER = timedelta(minutes=15)
 LOST_AFTER = timedelta(minutes=1)
 
@@ -67,6 +69,10 @@ class Job:
     """What its claims may rest on."""
     pack: sources.Pack | None = None
     """The draft's sources when it began."""
+    earlier: tuple[tuple[str, str], ...] = ()
+    """In a chat: what was asked about the paragraph before, and what was answered."""
+    scored: bool = True
+    """Whether the writer is told what the scorer says."""
 
     @property
     def lacks_source(self) -> bool:
@@ -87,13 +93,15 @@ class Other:
 
 
 def ask(session: Session, writer_id: str, studio: Studio, wanted: v.Ask) -> v.GenerationView:
-    """Raises Problem 404, 422, and 503 when the model is not ready or too many wait."""
+    """Raises Problem 403, 404, 409, 422, and 503 when the model is not ready or too many wait."""
     parent = store.version(session, writer_id, wanted.version_id)
     try:
         label = load_book().label(wanted.label)
     except KeyError as error:
         raise Problem(422, "unknown-label", str(error.args[0])) from error
     strategies = studio.usable(label)
+    if not all(s.takes_prompt for s in strategies):
+        _refuse_missing(session, writer_id)
     if wanted.strategy is not None:
         strategies = [s for s in strategies if s.id == wanted.strategy]
     if strategies and all(s.source for s in strategies) and not store.sources(session, parent.draft_id):
@@ -118,7 +126,8 @@ def ask(session: Session, writer_id: str, studio: Studio, wanted: v.Ask) -> v.Ge
 
 
 def combine(session: Session, writer_id: str, studio: Studio, wanted: v.Combine) -> v.GenerationView:
-    """Ask for one version made of two. Raises Problem 404, 409, 422, and 503 as `ask` does."""
+    """Ask for one version made of two. Raises Problem 403, 404, 409, 422, and 503 as `ask` does."""
+    _refuse_missing(session, writer_id)
     first, second = combining.pair(session, writer_id, wanted.version_id, wanted.other_version_id)
     if not studio.settings.full_plans and not join.near(first.text, second.text, wanted.mix):
         detail = "No text lies between these two, sentence by sentence. Compare them and pick single changes instead."
@@ -136,6 +145,7 @@ def combine(session: Session, writer_id: str, studio: Studio, wanted: v.Combine)
 
 
 def _queue(session: Session, writer_id: str, studio: Studio, generation: Generation) -> v.GenerationView:
+    store.refuse_closed(session, writer_id, generation.draft_id)
     if studio.problem is not None:
         raise studio.problem
     refuse_flood(session, studio)
@@ -155,6 +165,13 @@ def _queue(session: Session, writer_id: str, studio: Studio, generation: Generat
     )
     note(session, writer_id, generation.draft_id, event, generation.parent_version_id)
     return v.GenerationView.of(generation)
+
+
+def _refuse_missing(session: Session, writer_id: str) -> None:
+    """Raises Problem 403 where a study's condition has no labels."""
+    found = setting.of_writer(session, writer_id)
+    if found is not None and not found.switches.labels:
+        raise Problem(403, "not-here", "In this step of the study, say in your own words what should change.")
 
 
 def _refuse_prompt(own: str, label: Label, *, takes: bool) -> None:
@@ -226,7 +243,17 @@ def claim(session: Session, writer_id: str, generation_id: str) -> Job:
         other=other,
         ground=tuple(store.grounds(session, [parent.id, *([other.id] if other else [])])),
         pack=sources.pack_of(session, generation.draft_id),
+        earlier=_earlier(session, writer_id, generation),
+        scored=not setting.hides_scores(session, generation.draft_id),
     )
+
+
+def _earlier(session: Session, writer_id: str, generation: Generation) -> tuple[tuple[str, str], ...]:
+    """The turns that a chat goes on from; none elsewhere, where each press stands for itself."""
+    found = setting.of_writer(session, writer_id)
+    if found is None or not found.switches.chat or generation.prompt is None:
+        return ()
+    return tuple(store.said_before(session, generation, SAID_BEFORE))
 
 
 def stop_unclaimed(session: Session, writer_id: str, generation_id: str) -> tuple[v.GenerationView, bool]:

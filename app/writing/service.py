@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
@@ -21,7 +20,7 @@ from app.text import paragraphs as text_paragraphs
 from app.text.claims import Encode
 from app.web import security
 from app.web.errors import Problem, not_found
-from app.writing import events, ledger, sources, store, undo
+from app.writing import events, ledger, setting, sources, store, undo
 from app.writing import views as v
 from app.writing.events import note
 from app.writing.models import Draft, LoggedEvent, Paragraph, Version, Writer
@@ -45,7 +44,7 @@ def new_writer(session: Session) -> tuple[Writer, str]:
     return writer, token
 
 
-def find_writer(database: Database, token: str | None) -> str | None:
+def find_writer(database: Database, token: str | None) -> Writer | None:
     if not token:
         return None
     with database.read() as session:
@@ -55,7 +54,7 @@ def find_writer(database: Database, token: str | None) -> str | None:
     writer_id = writer.id
     if now() - writer.seen_at > SEEN_EVERY:
         database.try_write(lambda session: store.seen(session, writer_id))
-    return writer_id
+    return writer
 
 
 # ── drafts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -119,7 +118,8 @@ def version_views(session: Session, draft_id: str, versions: Iterable[Version]) 
     only = Version.id.in_([x.id for x in wanted]) if few else Version.draft_id == draft_id
     parents = store.parents(session, only)
     folded = store.folded(session, draft_id, {x.paragraph_id for x in wanted} if few else None)
-    return [v.VersionView.of(x, parents.get(x.id, []), folded=x.id in folded) for x in wanted]
+    hidden = setting.hides_scores(session, draft_id)
+    return [v.VersionView.of(x, parents.get(x.id, []), folded=x.id in folded, scored=not hidden) for x in wanted]
 
 
 def list_drafts(session: Session, writer_id: str) -> v.DraftList:
@@ -485,7 +485,8 @@ def record(session: Session, writer_id: str, batch: v.Batch) -> v.Acked:
         raise not_found()
     if versions - store.known_versions(session, writer_id, versions):
         raise not_found()
-    rows: list[dict[str, Any]] = [events.row(writer_id, batch.recorder, e) for e in batch.events]
+    stamps = {i: events.stamped(setting.stamp_of(session, writer_id, i)) for i in (*drafts, None)}
+    rows = [{**events.row(writer_id, batch.recorder, e), **stamps[e.draft_id]} for e in batch.events]
     if rows:
         insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
         session.execute(insert(LoggedEvent).on_conflict_do_nothing(index_elements=["recorder", "seq"]), rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -11,7 +12,8 @@ from sqlalchemy.orm import Session, aliased
 
 from app.axes.types import Placement
 from app.db.base import new_id, now
-from app.web.errors import not_found
+from app.web.errors import Problem, not_found
+from app.writing import setting
 from app.writing.landing import Happened, Point, Text
 from app.writing.models import (
     UNFINISHED,
@@ -49,10 +51,20 @@ def draft(session: Session, writer_id: str, draft_id: str) -> Draft:
 
 
 def hold(session: Session, writer_id: str, draft_id: str) -> Draft:
-    """The draft, and nobody else changes it until the transaction ends."""
+    """The draft, and nobody else changes it until the transaction ends. Raises Problem 404, and 409 as
+    `refuse_closed`."""
     statement = select(Draft).where(Draft.id == draft_id).with_for_update()
     session.scalar(statement.execution_options(populate_existing=True))
-    return draft(session, writer_id, draft_id)
+    found = draft(session, writer_id, draft_id)
+    refuse_closed(session, writer_id, draft_id)
+    return found
+
+
+def refuse_closed(session: Session, writer_id: str, draft_id: str) -> None:
+    """Raises Problem 409 closed for the draft of a study's step that is over or stands still."""
+    why = setting.closed(session, writer_id, draft_id, time.time_ns() // 1_000_000)
+    if why is not None:
+        raise Problem(409, "closed", why)
 
 
 def version(session: Session, writer_id: str, version_id: str) -> Version:
@@ -282,6 +294,33 @@ def generations(session: Session, draft_id: str) -> Sequence[Generation]:
     """All of the draft's, oldest first."""
     own = select(Generation).where(Generation.draft_id == draft_id)
     return session.scalars(own.order_by(Generation.created_at, Generation.id)).all()
+
+
+def made_by(session: Session, draft_id: str) -> dict[str, list[str]]:
+    """Ids of versions by the generation they came of, in the order they came."""
+    own = select(Version.generation_id, Version.id).where(
+        Version.draft_id == draft_id, Version.generation_id.is_not(None)
+    )
+    found: dict[str, list[str]] = defaultdict(list)
+    for generation_id, version_id in session.execute(own.order_by(Version.number)):
+        found[str(generation_id)].append(version_id)
+    return found
+
+
+def said_before(session: Session, generation: Generation, most: int) -> list[tuple[str, str]]:
+    """What was asked about a paragraph before this, and the text that was answered; the latest, oldest first."""
+    own = (
+        select(Generation.prompt, Version.text)
+        .join(Version, Version.generation_id == Generation.id)
+        .where(
+            Generation.paragraph_id == generation.paragraph_id,
+            Generation.prompt.is_not(None),
+            Generation.created_at < generation.created_at,
+        )
+        .order_by(Version.number.desc())
+        .limit(most)
+    )
+    return [(str(prompt), text) for prompt, text in session.execute(own)][::-1]
 
 
 def muse_cards(session: Session, draft_id: str) -> Sequence[MuseCard]:

@@ -131,13 +131,15 @@ class Run:
             )
         ranking = [self.landed[index] for index in order]
         await self._store(generations.finish, ranking, moved=moved)
-        told = [] if moved else [f"None of these moved the way “{self.job.label.name}” aims; the best is first."]
-        if self.job.other and not moved:
-            told = ["This is no nearer to the mix you chose than one of the two versions is."]
+        told = []
+        if not moved and self.job.scored:
+            told = [f"None of these moved the way “{self.job.label.name}” aims; the best is first."]
+            if self.job.other:
+                told = ["This is no nearer to the mix you chose than one of the two versions is."]
         # Told apart as well: once a source is attached, that none is there is no longer said.
         lacking = MISSING if self.job.lacks_source else ""
         message = " ".join(filter(None, [*told, lacking]))
-        return sse("done", ranking=ranking, moved=moved, message=message, lacking=lacking)
+        return sse("done", ranking=ranking, moved=moved or not self.job.scored, message=message, lacking=lacking)
 
     async def _events(self, begun: float) -> AsyncIterator[object]:
         """What the thread sends. Raises what it raised, _Stopped, and EngineError at a deadline.
@@ -188,6 +190,7 @@ class Run:
             seed=job.seed,
             strategy=job.strategy,
             own=job.prompt or "",
+            earlier=job.earlier,
             pack=job.pack,
             ground=job.ground,
             cancel=self.cancel,

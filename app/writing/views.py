@@ -98,9 +98,10 @@ class VersionView(BaseModel):
     created_at: datetime
 
     @classmethod
-    def of(cls, version: Version, parents: list[str], *, folded: bool = False) -> VersionView:
+    def of(cls, version: Version, parents: list[str], *, folded: bool = False, scored: bool = True) -> VersionView:
+        """`scored`: with what the scorer says of it; without it where a study hides that."""
         placement = None
-        if version.scorer_id is not None:
+        if version.scorer_id is not None and scored:
             assert version.exposition is not None
             assert version.engagement is not None
             assert version.spread is not None
@@ -111,11 +112,12 @@ class VersionView(BaseModel):
                 scorer_id=version.scorer_id,
             )
         same = (
-            *("id", "number", "paragraph_id", "operation", "label", "strategy", "status", "text", "flags", "archived"),
+            *("id", "number", "paragraph_id", "operation", "label", "strategy", "status", "text", "archived"),
             *("model_id", "tuned_id", "seed", "generation_id", "created_at"),
         )
         return cls(
             **{name: getattr(version, name) for name in same},
+            flags=[flag for flag in version.flags if scored or flag != "wrong-way"],
             parents=parents,
             placement=placement,
             human_placement=HumanView(**version.human_placement) if version.human_placement else None,
@@ -168,6 +170,16 @@ class GenerationView(BaseModel):
     def of(cls, generation: Generation) -> GenerationView:
         names = (name for name in cls.model_fields if name != "slots")
         return cls(**{name: getattr(generation, name) for name in names}, slots=generation.n)
+
+
+class Turn(GenerationView):
+    """Something the writer asked in their own words; `versions` are the answers' ids by index."""
+
+    versions: dict[int, str]
+
+
+class Turns(BaseModel):
+    turns: list[Turn]
 
 
 class SourceView(BaseModel):

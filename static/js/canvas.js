@@ -13,6 +13,7 @@ import { toggle as toggleLegend } from "./legend.js";
 import { showPane } from "./panes.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
+import { has } from "./switches.js";
 import { AXES, CORNERS, plural } from "./words.js";
 
 const { state } = store;
@@ -51,14 +52,14 @@ function tool(name, label, act, pressed = null) {
 function build() {
   overlay.append(path, leaders, ghostLines, arrow);
   for (const [corner, word] of Object.entries(CORNERS)) corners.set(corner, el("span", { class: "corner", data: { corner }, "aria-hidden": "true" }, word));
-  const numbers = tool("numbers", "Show numbers", () => store.setUi({ numbers: !state.ui.numbers }), "false");
+  const numbers = has.scores && tool("numbers", "Show numbers", () => store.setUi({ numbers: !state.ui.numbers }), "false");
   const discarded = tool("eye", "Show discarded versions", () => store.setUi({ discarded: !state.ui.discarded }), "true");
   const legend = tool("help", "What the marks mean", () => toggleLegend(legend));
   legend.setAttribute("aria-expanded", "false");
   const tools = el("div", { class: "canvas-tools" },
-    tool("plus", "Zoom in (+)", () => zoom(0.8)), tool("minus", "Zoom out (-)", () => zoom(1.25)), tool("fit", "Show everything (F)", fit), numbers, discarded, legend);
+    tool("plus", "Zoom in (+)", () => zoom(0.8)), tool("minus", "Zoom out (-)", () => zoom(1.25)), tool("fit", "Show everything (F)", fit), numbers || "", discarded, legend);
   store.on("ui versions", () => {
-    numbers.setAttribute("aria-pressed", state.ui.numbers);
+    if (numbers) numbers.setAttribute("aria-pressed", state.ui.numbers);
     discarded.setAttribute("aria-pressed", state.ui.discarded);
     discarded.hidden = ![...state.versions.values()].some((version) => version.status === "discarded");
   });

@@ -10,11 +10,11 @@ from fastapi.responses import Response
 from app.web.errors import Problem
 from app.writing import service
 from app.writing import views as v
-from app.writing.deps import Db, TheStudio, Work, WriterId
+from app.writing.deps import Db, TheStudio, Work, WriterId, needs
 from app.writing.measuring import Measured, measure
 from app.writing.routes.shared import PathId
 
-router = APIRouter()
+router = APIRouter(dependencies=[needs("canvas")])
 
 
 def measure_heads(draft_id: PathId, body: v.Place, writer_id: WriterId, database: Db, studio: TheStudio) -> Measured:

@@ -11,11 +11,11 @@ from app.axes.types import Explanation, Scorer, Unplaceable
 from app.web.errors import Problem
 from app.writing import correct, rescore, why
 from app.writing import views as v
-from app.writing.deps import Db, ReadSession, TheStudio, Work, WriterId
+from app.writing.deps import Db, ReadSession, TheStudio, Work, WriterId, needs
 from app.writing.rescore import Rescorer
 from app.writing.routes.shared import PathId
 
-router = APIRouter()
+router = APIRouter(dependencies=[needs("scores")])
 
 
 def explain(version_id: PathId, writer_id: WriterId, database: Db, studio: TheStudio) -> Explanation:
