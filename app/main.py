@@ -15,6 +15,7 @@ from app.db import schema
 from app.db.engine import Database
 from app.llm.types import Engine
 from app.settings import Settings
+from app.study import models as _study_tables  # noqa: F401  (known to the schema)
 from app.web import errors, health, idempotency, logs, static
 from app.web.security import BodyCap, OriginCheck, SecurityHeaders
 from app.writing import generations, pages, routes

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 from sqlalchemy.orm import Session
 
+from app.writing import setting
 from app.writing.models import LoggedEvent
+from app.writing.setting import Stamp
 
 UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 Id = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
@@ -166,11 +168,13 @@ ClientEvent = Annotated[
 # ── what the server notes, in the transaction of the change itself ─────────────────────────────────────────────────
 
 
-class _ServerEvent(_Event):
-    pass
+class ServerEvent(_Event):
+    """Something that the server did. Another room adds kinds of its own by subclassing."""
+
+    type: str
 
 
-class DraftCreated(_ServerEvent):
+class DraftCreated(ServerEvent):
     """A draft was made."""
 
     type: Literal["draft.created"] = "draft.created"
@@ -178,20 +182,20 @@ class DraftCreated(_ServerEvent):
     source: Literal["sample", "text", "empty", "project"] = Field(description="What it was made from.")
 
 
-class DraftRenamed(_ServerEvent):
+class DraftRenamed(ServerEvent):
     """A draft got another title."""
 
     type: Literal["draft.renamed"] = "draft.renamed"
     title: str = Field(description="The new title.")
 
 
-class DraftDeleted(_ServerEvent):
+class DraftDeleted(ServerEvent):
     """A draft was deleted; its rows are kept."""
 
     type: Literal["draft.deleted"] = "draft.deleted"
 
 
-class DraftExported(_ServerEvent):
+class DraftExported(ServerEvent):
     """A draft was exported."""
 
     type: Literal["draft.exported"] = "draft.exported"
@@ -200,28 +204,28 @@ class DraftExported(_ServerEvent):
     provenance: bool = Field(False, description="Whether with the table of who wrote which sentence.")
 
 
-class DraftOrdered(_ServerEvent):
+class DraftOrdered(ServerEvent):
     """The draft's paragraphs stand in this order from now on."""
 
     type: Literal["draft.ordered"] = "draft.ordered"
     order: list[str] = Field(description="Ids of the paragraphs that are not removed, first to last.")
 
 
-class ParagraphPlaced(_ServerEvent):
+class ParagraphPlaced(ServerEvent):
     """A paragraph was put on the canvas."""
 
     type: Literal["paragraph.placed"] = "paragraph.placed"
     paragraph_id: str = Field(description="The paragraph.")
 
 
-class ParagraphUnplaced(_ServerEvent):
+class ParagraphUnplaced(ServerEvent):
     """A paragraph was taken off the canvas."""
 
     type: Literal["paragraph.unplaced"] = "paragraph.unplaced"
     paragraph_id: str = Field(description="The paragraph.")
 
 
-class VersionCreated(_ServerEvent):
+class VersionCreated(ServerEvent):
     """A version came to be; its text stands in versions.csv under the same id."""
 
     type: Literal["version.created"] = "version.created"
@@ -237,7 +241,7 @@ class VersionCreated(_ServerEvent):
     text_sha256: str = Field(description="SHA-256 of its text in UTF-8.")
 
 
-class VersionPlaced(_ServerEvent):
+class VersionPlaced(ServerEvent):
     """A version was measured."""
 
     type: Literal["version.placed"] = "version.placed"
@@ -247,7 +251,7 @@ class VersionPlaced(_ServerEvent):
     scorer_id: str = Field(description="The scorer, with the hash of its weights.")
 
 
-class VersionConfirmed(_ServerEvent):
+class VersionConfirmed(ServerEvent):
     """The writer confirmed a version: it became the paragraph's text in the draft."""
 
     type: Literal["version.confirmed"] = "version.confirmed"
@@ -255,21 +259,21 @@ class VersionConfirmed(_ServerEvent):
     replaced: str | None = Field(description="The version that was the paragraph's text before.")
 
 
-class VersionDiscarded(_ServerEvent):
+class VersionDiscarded(ServerEvent):
     """The writer discarded a version."""
 
     type: Literal["version.discarded"] = "version.discarded"
     was: str = Field(description="Its status before.")
 
 
-class VersionRestored(_ServerEvent):
+class VersionRestored(ServerEvent):
     """The writer took a discarded version back."""
 
     type: Literal["version.restored"] = "version.restored"
     status: str = Field(description="Its status now.")
 
 
-class GenerationCreated(_ServerEvent):
+class GenerationCreated(ServerEvent):
     """New versions were asked for."""
 
     type: Literal["generation.created"] = "generation.created"
@@ -283,7 +287,7 @@ class GenerationCreated(_ServerEvent):
     seed: int = Field(description="Seed from which all draws come.")
 
 
-class GenerationStarted(_ServerEvent):
+class GenerationStarted(ServerEvent):
     """The generation got its turn."""
 
     type: Literal["generation.started"] = "generation.started"
@@ -291,7 +295,7 @@ class GenerationStarted(_ServerEvent):
     waited_ms: int = Field(description="Since it was asked for, milliseconds.")
 
 
-class GenerationFirstToken(_ServerEvent):
+class GenerationFirstToken(ServerEvent):
     """The first words came."""
 
     type: Literal["generation.first_token"] = "generation.first_token"
@@ -299,7 +303,7 @@ class GenerationFirstToken(_ServerEvent):
     ms: int = Field(description="Since it got its turn, milliseconds.")
 
 
-class GenerationEnded(_ServerEvent):
+class GenerationEnded(ServerEvent):
     """All versions are there."""
 
     type: Literal["generation.ended"] = "generation.ended"
@@ -309,7 +313,7 @@ class GenerationEnded(_ServerEvent):
     moved: bool = Field(description="Whether the best moved the way the label aims.")
 
 
-class GenerationFailed(_ServerEvent):
+class GenerationFailed(ServerEvent):
     """The generation ended with an error; what had come is kept with it."""
 
     type: Literal["generation.failed"] = "generation.failed"
@@ -318,7 +322,7 @@ class GenerationFailed(_ServerEvent):
     code: str = Field(description="What went wrong.")
 
 
-class GenerationCancelled(_ServerEvent):
+class GenerationCancelled(ServerEvent):
     """The writer stopped the generation, or left."""
 
     type: Literal["generation.cancelled"] = "generation.cancelled"
@@ -327,7 +331,7 @@ class GenerationCancelled(_ServerEvent):
     by: Literal["stop", "disconnect", "never-started"] = Field(description="How.")
 
 
-class CandidateDropped(_ServerEvent):
+class CandidateDropped(ServerEvent):
     """An answer of the model was unusable and is shown to nobody."""
 
     type: Literal["candidate.dropped"] = "candidate.dropped"
@@ -338,13 +342,13 @@ class CandidateDropped(_ServerEvent):
     text: str = Field(description=f"What the model wrote, the first {MOST_KEPT} characters.")
 
 
-class VersionArchived(_ServerEvent):
+class VersionArchived(ServerEvent):
     """A version was put away: it stays in the history and off the canvas."""
 
     type: Literal["version.archived"] = "version.archived"
 
 
-class VersionUnarchived(_ServerEvent):
+class VersionUnarchived(ServerEvent):
     """A version was taken back from the archive."""
 
     type: Literal["version.unarchived"] = "version.unarchived"
@@ -360,7 +364,7 @@ class Change(_Event):
     value: Any = Field(description="What it is from now on.")
 
 
-class StepUndone(_ServerEvent):
+class StepUndone(ServerEvent):
     """The writer took a step back; what it had changed is as before."""
 
     type: Literal["step.undone"] = "step.undone"
@@ -369,7 +373,7 @@ class StepUndone(_ServerEvent):
     changes: list[Change] = Field(description="The values as they are now.")
 
 
-class StepRedone(_ServerEvent):
+class StepRedone(ServerEvent):
     """The writer did an undone step again."""
 
     type: Literal["step.redone"] = "step.redone"
@@ -378,7 +382,7 @@ class StepRedone(_ServerEvent):
     changes: list[Change] = Field(description="The values as they are now.")
 
 
-class SourceAdded(_ServerEvent):
+class SourceAdded(ServerEvent):
     """A source was attached to the draft."""
 
     type: Literal["source.added"] = "source.added"
@@ -388,14 +392,14 @@ class SourceAdded(_ServerEvent):
     text_sha256: str = Field(description="SHA-256 of its text in UTF-8.")
 
 
-class SourceRemoved(_ServerEvent):
+class SourceRemoved(ServerEvent):
     """A source was taken off the draft."""
 
     type: Literal["source.removed"] = "source.removed"
     source_id: str = Field(description="The source.")
 
 
-class PromptSaved(_ServerEvent):
+class PromptSaved(ServerEvent):
     """The writer kept an instruction of their own, or changed its name or pin."""
 
     type: Literal["prompt.saved"] = "prompt.saved"
@@ -404,14 +408,14 @@ class PromptSaved(_ServerEvent):
     pinned: bool = Field(description="Whether it is a label of the writer's.")
 
 
-class PromptRemoved(_ServerEvent):
+class PromptRemoved(ServerEvent):
     """The writer threw a kept instruction away."""
 
     type: Literal["prompt.removed"] = "prompt.removed"
     prompt_id: str = Field(description="The kept prompt.")
 
 
-class GoalSet(_ServerEvent):
+class GoalSet(ServerEvent):
     """The draft got a goal, or an earlier one became the active one again."""
 
     type: Literal["goal.set"] = "goal.set"
@@ -420,21 +424,21 @@ class GoalSet(_ServerEvent):
     range: list[float] = Field(description="Engagement from and to, exposition from and to, in points.")
 
 
-class GoalCleared(_ServerEvent):
+class GoalCleared(ServerEvent):
     """The draft has no active goal any more."""
 
     type: Literal["goal.cleared"] = "goal.cleared"
     goal_id: str = Field(description="The goal that was active.")
 
 
-class GoalRemoved(_ServerEvent):
+class GoalRemoved(ServerEvent):
     """A goal is no longer offered; its row is kept."""
 
     type: Literal["goal.removed"] = "goal.removed"
     goal_id: str = Field(description="The goal.")
 
 
-class MuseShown(_ServerEvent):
+class MuseShown(ServerEvent):
     """Muse showed its digest, and cards where the model had something to say."""
 
     type: Literal["muse.shown"] = "muse.shown"
@@ -443,7 +447,7 @@ class MuseShown(_ServerEvent):
     dropped: int = Field(description="Answers of the model that could not be used.")
 
 
-class MuseAnswered(_ServerEvent):
+class MuseAnswered(ServerEvent):
     """The writer answered a card."""
 
     type: Literal["muse.answered"] = "muse.answered"
@@ -452,52 +456,21 @@ class MuseAnswered(_ServerEvent):
     answer: Literal["applied", "not-now", "never"] = Field(description="Which button.")
 
 
-class DraftImported(_ServerEvent):
+class DraftImported(ServerEvent):
     """The draft came out of a project file."""
 
     type: Literal["draft.imported"] = "draft.imported"
     sha256: str = Field(description="SHA-256 of the file.")
 
 
-ServerEvent = (
-    DraftCreated
-    | DraftRenamed
-    | DraftDeleted
-    | DraftExported
-    | DraftOrdered
-    | ParagraphPlaced
-    | ParagraphUnplaced
-    | VersionCreated
-    | VersionPlaced
-    | VersionConfirmed
-    | VersionDiscarded
-    | VersionRestored
-    | GenerationCreated
-    | GenerationStarted
-    | GenerationFirstToken
-    | GenerationEnded
-    | GenerationFailed
-    | GenerationCancelled
-    | CandidateDropped
-    | VersionArchived
-    | VersionUnarchived
-    | StepUndone
-    | StepRedone
-    | SourceAdded
-    | SourceRemoved
-    | PromptSaved
-    | PromptRemoved
-    | GoalSet
-    | GoalCleared
-    | GoalRemoved
-    | MuseShown
-    | MuseAnswered
-    | DraftImported
-)
-
 CLIENT_EVENTS: tuple[type[_ClientEvent], ...] = tuple(_ClientEvent.__subclasses__())
-SERVER_EVENTS: tuple[type[_ServerEvent], ...] = tuple(_ServerEvent.__subclasses__())
 client_events: TypeAdapter[Any] = TypeAdapter(ClientEvent)
+
+
+def server_events() -> tuple[type[ServerEvent], ...]:
+    """All kinds, those of the rooms that are loaded among them."""
+    return tuple(ServerEvent.__subclasses__())
+
 
 _COLUMNS = {"seq", "client_ms", "draft_id", "version_id", "type"}
 
@@ -506,7 +479,13 @@ def note(
     session: Session, writer_id: str, draft_id: str | None, event: ServerEvent, version_id: str | None = None
 ) -> None:
     """Add to the log, in the caller's transaction."""
-    session.add(LoggedEvent(**server_row(writer_id, draft_id, event, version_id)))
+    stamp = setting.stamp_of(session, writer_id, draft_id)
+    session.add(LoggedEvent(**server_row(writer_id, draft_id, event, version_id), **stamped(stamp)))
+
+
+def stamped(stamp: Stamp | None) -> dict[str, str | None]:
+    """The columns that tell of whom, in which condition, on which topic and at which step of a study."""
+    return stamp.model_dump() if stamp else dict.fromkeys(Stamp.model_fields)
 
 
 def server_row(

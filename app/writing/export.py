@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.db.engine import Database
-from app.writing.events import CLIENT_EVENTS, SERVER_EVENTS
+from app.writing.events import CLIENT_EVENTS, server_events
 from app.writing.models import Draft, LoggedEvent, Version, VersionParent
 
 ROWS_AT_ONCE = 500
@@ -36,6 +36,10 @@ EVENT_COLUMNS = {
     "recorder": "The browser tab that recorded it; empty for the server's own events.",
     "seq": "Its number in that recorder, from 1, without holes.",
     "payload": "What is said of it below (JSON; in events.csv as text).",
+    "participant_id": "The participant of a study; empty outside of one, as are the next three.",
+    "condition": "The condition they were in, by its id in the protocol.",
+    "topic": "The topic, by its id in the protocol.",
+    "step": "The step, by its id in the protocol.",
 }
 VERSION_COLUMNS = {
     "id": "The version.",
@@ -206,7 +210,7 @@ def codebook() -> str:
         "",
         *_table(VERSION_COLUMNS),
     ]
-    for title, classes in (("noted by the browser", CLIENT_EVENTS), ("noted by the server", SERVER_EVENTS)):
+    for title, classes in (("noted by the browser", CLIENT_EVENTS), ("noted by the server", server_events())):
         lines += [f"## Events {title}", ""]
         for event in classes:
             fields = {

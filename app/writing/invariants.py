@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, aliased
 
 from app.db.base import now
 from app.db.check import Invariant
-from app.writing.events import SERVER_EVENTS, client_events
+from app.writing.events import client_events, server_events
 from app.writing.models import (
     STATUSES,
     STEP_STATES,
@@ -174,7 +174,7 @@ class EventsAreTyped(Invariant):
     """Every row of the log is of one of the kinds in the codebook."""
 
     def broken(self, session: Session) -> Iterator[str]:
-        kinds = {kind.model_fields["type"].default: kind for kind in SERVER_EVENTS}
+        kinds = {kind.model_fields["type"].default: kind for kind in server_events()}
         for event in _log(session):
             try:
                 if event.recorder is None:

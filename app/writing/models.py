@@ -27,6 +27,8 @@ class Writer(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
     seen_at: Mapped[datetime] = mapped_column(default=now)
     revoked_at: Mapped[datetime | None]
+    setting: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    """app.writing.setting.Setting: what a participant of a study has at the desk; None where all is there."""
 
 
 class Draft(Base):
@@ -41,6 +43,8 @@ class Draft(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now)
     deleted_at: Mapped[datetime | None]
+    stamp: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    """app.writing.setting.Stamp: what stands beside each event about it; None outside of a study."""
 
 
 class Paragraph(Base):
@@ -234,3 +238,7 @@ class LoggedEvent(Base):
     type: Mapped[str] = mapped_column(String(40))
     payload: Mapped[dict[str, Any]] = mapped_column(Json)
     version_id: Mapped[str | None] = mapped_column(ID)
+    participant_id: Mapped[str | None] = mapped_column(ID, index=True)
+    condition: Mapped[str | None] = mapped_column(String(40))
+    topic: Mapped[str | None] = mapped_column(String(40))
+    step: Mapped[str | None] = mapped_column(String(40))

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
@@ -21,7 +20,7 @@ from app.text import paragraphs as text_paragraphs
 from app.text.claims import Encode
 from app.web import security
 from app.web.errors import Problem, not_found
-from app.writing import events, ledger, sources, store, undo
+from app.writing import events, ledger, setting, sources, store, undo
 from app.writing import views as v
 from app.writing.events import note
 from app.writing.models import Draft, LoggedEvent, Paragraph, Version, Writer
@@ -483,7 +482,8 @@ def record(session: Session, writer_id: str, batch: v.Batch) -> v.Acked:
         raise not_found()
     if versions - store.known_versions(session, writer_id, versions):
         raise not_found()
-    rows: list[dict[str, Any]] = [events.row(writer_id, batch.recorder, e) for e in batch.events]
+    stamps = {i: events.stamped(setting.stamp_of(session, writer_id, i)) for i in (*drafts, None)}
+    rows = [{**events.row(writer_id, batch.recorder, e), **stamps[e.draft_id]} for e in batch.events]
     if rows:
         insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
         session.execute(insert(LoggedEvent).on_conflict_do_nothing(index_elements=["recorder", "seq"]), rows)

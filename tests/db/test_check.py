@@ -15,6 +15,8 @@ from app.db.check import check
 from app.db.engine import Database
 from tests.writing.desk import Desk, ok
 
+A_WRITER = "INSERT INTO writer (id, token_hash, created_at, seen_at) VALUES ('w', 'h', '2026-01-01', '2026-01-01')"
+
 
 @pytest.fixture
 def database(app: FastAPI, client: TestClient) -> Database:
@@ -87,7 +89,7 @@ def test_a_damaged_file_is_found(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{path}")
     schema.upgrade(database)
     with database.write() as session:
-        session.execute(text("INSERT INTO writer VALUES ('w', 'h', '2026-01-01', '2026-01-01', NULL)"))
+        session.execute(text(A_WRITER))
     with database.engine.connect() as connection:
         connection.exec_driver_sql("COMMIT")
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -15,6 +15,8 @@ from app.db.base import Base
 from app.db.engine import Database
 from app.settings import PROJECT_ROOT
 
+A_WRITER = "INSERT INTO writer (id, token_hash, created_at, seen_at) VALUES ('w', 'h', '2026-01-01', '2026-01-01')"
+
 
 @pytest.fixture
 def database(db_url: str) -> Iterator[Database]:
@@ -50,7 +52,7 @@ def test_a_missing_migration_would_be_found(database: Database) -> None:
 def test_again_changes_nothing(database: Database) -> None:
     schema.upgrade(database)
     with database.write() as session:
-        session.execute(text("INSERT INTO writer VALUES ('w', 'h', '2026-01-01', '2026-01-01', NULL)"))
+        session.execute(text(A_WRITER))
     schema.upgrade(database)
     with database.read() as session:
         assert session.execute(text("SELECT count(*) FROM writer")).scalar() == 1

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from app.db.engine import Database
-from app.writing.events import CLIENT_EVENTS, SERVER_EVENTS
+from app.writing.events import CLIENT_EVENTS, server_events
 from app.writing.export import EVENT_COLUMNS, FORMULA, VERSION_COLUMNS, ExportError, codebook, event_type, export
 from tests.writing.desk import Desk
 
@@ -133,7 +133,7 @@ def test_the_codebook_explains_every_event_field_and_column(db, desk, tmp_path):
     export(db, tmp_path / "all")
     book = (tmp_path / "all" / "codebook.md").read_text("utf-8")
     assert book == codebook()
-    for event in (*CLIENT_EVENTS, *SERVER_EVENTS):
+    for event in (*CLIENT_EVENTS, *server_events()):
         section = book.split(f"### `{event_type(event)}`\n")[1].split("\n#")[0]
         assert section.strip()
         for name, field in event.model_fields.items():
