@@ -146,10 +146,10 @@ FILES = {
     "analysis.json": "The same with everything that the analysis page shows.",
     "analysis.html": "The plots; opens in a browser, and loads nothing.",
     "protocol.yaml": "The study's protocol, as it was given.",
-    "frozen.json": "What the study was run with: checked protocol, model, tuned layer, hashes of strategies and prompts, "
-    "scorer, and whether responses were live or recorded.",
+    "frozen.json": "What the study was run with: checked protocol, model, tuned layer, hashes of strategies and "
+    "prompts, scorer, and whether responses were live or recorded.",
     "codebook.md": "This text.",
-    "manifest.json": "Rows, size and SHA-256 of every file; it is written last. `spatialbalancing study verify` checks it.",
+    "manifest.json": "Rows, size and SHA-256 of every file, written last; `spatialbalancing study verify` checks them.",
 }
 
 
@@ -157,9 +157,9 @@ def codebook(protocol: Protocol) -> str:
     lines = [
         f"# Codebook of “{protocol.title}”",
         "",
-        "Tables are UTF-8 with commas, times are UTC, an empty cell is no value. In the .csv files text that begins with "
-        "= + - @, their full-width forms, a tab or a line end has an apostrophe put before it, so that no spreadsheet "
-        "runs it; events.jsonl has every text as it was.",
+        "Tables are UTF-8 with commas, times are UTC, an empty cell is no value. In the .csv files text that begins "
+        "with = + - @, their full-width forms, a tab or a line end has an apostrophe put before it, so that no "
+        "spreadsheet runs it; events.jsonl has every text as it was.",
         "",
         "## Files",
         "",

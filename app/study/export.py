@@ -1,7 +1,7 @@
 """A whole study as one zip: log, texts, questionnaires, measures, analysis, codebook and the frozen protocol.
 
-Rows are streamed from the database into the zip, so that memory does not grow with the log. The manifest comes last: a zip
-without it was cut, and verify.py says so.
+Rows are streamed from the database into the zip, so that memory does not grow with the log. The manifest comes last: a
+zip without it was cut, and verify.py says so.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from sqlalchemy.orm import Session
 
@@ -110,8 +111,7 @@ class _Writer:
 
     def _events(self) -> Iterator[Row]:
         for event in records.events(self.session, self.study.id):
-            row = {name: getattr(event, name, None) for name in codebook.COLUMNS["events.csv"]}
-            yield {**row, "participant": self.people[str(event.participant_id)].code}
+            yield {"participant": self.people[str(event.participant_id)].code, **_columns(event, "events.csv")}
             self.done += 1
             if self.progress and self.done % TOLD_EVERY == 0:
                 self.progress(self.done, self.total)
@@ -148,26 +148,26 @@ class _Writer:
     def _paragraphs(self) -> Iterator[Row]:
         for _, draft in records.drafts(self.session, self.study.id):
             for paragraph in store.paragraphs(self.session, draft.id):
-                yield {name: getattr(paragraph, name) for name in codebook.COLUMNS["paragraphs.csv"]}
+                yield _columns(paragraph, "paragraphs.csv")
             self.session.expire_all()
 
     def _versions(self) -> Iterator[Row]:
         for person, draft in records.drafts(self.session, self.study.id):
             parents = store.all_parents(self.session, draft.id)
             for version in records.versions(self.session, draft.id):
-                row = {name: getattr(version, name, None) for name in codebook.COLUMNS["versions.csv"]}
-                more = {"participant": person.code, "parents": parents.get(version.id, [])}
-                yield {**row, **more, "created_at": _when(version.created_at)}
+                row = _columns(version, "versions.csv", "parents")
+                yield {**row, "participant": person.code, "parents": parents.get(version.id, [])}
                 self.session.expunge(version)
 
     def _texts(self) -> None:
         """The draft of each task as it stood at the end, for reading and for raters."""
         for task in records.tasks(self.session, self.study.id):
-            draft = self.session.get_one(Draft, str(task.progress.draft_id))
+            stay = task.progress
+            draft = self.session.get_one(Draft, str(stay.draft_id))
+            if draft.deleted_at is not None:
+                continue
             read = manuscript.read(self.session, draft.writer_id, draft.id)
-            name = (
-                f"texts/{task.participant.code}-{task.progress.period}-{task.progress.condition}-{task.progress.topic}"
-            )
+            name = f"texts/{_file_name(task.participant)}-{stay.period}-{stay.condition}-{stay.topic}"
             self._text(f"{name}.md", manuscript.markdown(read))
             self._bytes(f"{name}.docx", manuscript.docx(read))
 
@@ -228,7 +228,7 @@ class _Writer:
         count = 0
         with self._open(name) as file:
             # newline: the csv module ends rows itself.
-            text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+            text = io.TextIOWrapper(cast("BinaryIO", file), encoding="utf-8", newline="", write_through=True)
             writer = csv.writer(text)
             writer.writerow(columns)
             for count, row in enumerate(rows, start=1):  # noqa: B007
@@ -288,15 +288,24 @@ class _Hashed(io.BufferedIOBase):
 
 
 def _participant(person: Participant) -> Row:
-    row = {name: getattr(person, name, None) for name in codebook.COLUMNS["participants.csv"]}
-    times = {name: _when(row[name]) for name in ("joined_at", "finished_at")}
-    return {**row, **times, "participant": person.code}
+    return {"participant": person.code, **_columns(person, "participants.csv")}
 
 
 def _step(person: Participant, stay: Progress) -> Row:
-    row = {name: getattr(stay, name, None) for name in codebook.COLUMNS["steps.csv"]}
-    times = {name: _when(row[name]) for name in ("entered_at", "left_at")}
-    return {**row, **times, "participant": person.code, "cell": person.cell}
+    return {"participant": person.code, "cell": person.cell, **_columns(stay, "steps.csv", "cell")}
+
+
+def _columns(row: Any, file: str, *others: str) -> Row:
+    """The file's columns out of a row of the database, but for `others` and the participant's code."""
+    names = [name for name in codebook.COLUMNS[file] if name not in ("participant", *others)]
+    found = {name: getattr(row, name) for name in names}
+    return {name: _when(value) if isinstance(value, datetime) else value for name, value in found.items()}
+
+
+def _file_name(person: Participant) -> str:
+    """The code, which a facilitator may have given; no path can be made of it."""
+    plain = re.sub(r"[^\w-]", "_", person.code)
+    return plain if plain == person.code else f"{plain}-{person.id[:8]}"
 
 
 def _when(moment: datetime | None) -> str | None:
