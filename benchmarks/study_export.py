@@ -40,7 +40,8 @@ def fill(database: Database, events: int) -> str:
     plan = protocol.parse(text)
     frozen = Frozen(
         protocol=plan.model_dump(mode="json", by_alias=True), protocol_sha256=protocol.sha256(text),
-        app_version="bench", model_id="none", model_sha256=None, backend="local", device="cpu", dtype="none", tuned_id=None,
+        app_version="bench", model_id="none", model_sha256=None, backend="local", device="cpu", dtype="none",
+        tuned_id=None,
         strategies_sha256="0" * 64, prompts_sha256="0" * 64, scorer_id="none", responses="recorded",
         opened_at=now().isoformat(),
     )  # fmt: skip
