@@ -206,7 +206,7 @@ def _measured_of(row: Version | EarlierPlacement) -> Measured:
 
 
 @dataclass
-class _State:
+class State:
     """A draft as its events tell it."""
 
     title: str = ""
@@ -335,45 +335,54 @@ class ReplayGivesTheState(Invariant):
 
     def broken(self, session: Session) -> Iterator[str]:
         for draft in session.scalars(select(Draft).order_by(Draft.id)):
-            told = _State()
-            own = select(LoggedEvent.type, LoggedEvent.payload, LoggedEvent.version_id).where(
-                LoggedEvent.draft_id == draft.id, LoggedEvent.recorder.is_(None)
-            )
-            for kind, payload, version in session.execute(own.order_by(LoggedEvent.id)):
-                told.take(kind, payload, version)
-            stored = self._stored(session, draft)
-            for name in vars(stored):
-                if getattr(told, name) != getattr(stored, name):
-                    yield f"Draft {draft.id}: its {name} differs from what its events tell."
+            yield from differences(draft.id, told(session, draft.id), stored(session, draft))
 
-    @staticmethod
-    def _stored(session: Session, draft: Draft) -> _State:
-        state = _State(draft.title, draft.number, draft.deleted_at is not None)
-        own = select(Paragraph).where(Paragraph.draft_id == draft.id).order_by(Paragraph.position, Paragraph.id)
-        for paragraph in session.scalars(own):
-            state.heads[paragraph.id] = str(paragraph.head_version_id)
-            if paragraph.on_canvas:
-                state.on_canvas.add(paragraph.id)
-            if not paragraph.removed:
-                state.order.append(paragraph.id)
-        rows = select(Version).where(Version.draft_id == draft.id).execution_options(yield_per=ROWS_AT_ONCE)
-        for version in session.scalars(rows):
-            state.versions[version.id] = (version.status, hashlib.sha256(version.text.encode()).hexdigest())
-            if version.scorer_id is not None:
-                state.placements[version.id] = _measured_of(version)
-            if version.human_placement is not None:
-                state.corrections[version.id] = version.human_placement
-            if version.archived:
-                state.archived.add(version.id)
-        before = select(EarlierPlacement).join(Version, Version.id == EarlierPlacement.version_id)
-        before = before.where(Version.draft_id == draft.id).order_by(EarlierPlacement.until, EarlierPlacement.id)
-        for placement in session.scalars(before):
-            state.earlier.setdefault(placement.version_id, []).append(_measured_of(placement))
-        for goal in session.scalars(select(Goal).where(Goal.draft_id == draft.id)):
-            state.goals[goal.id] = {"active": goal.active, "removed": goal.removed}
-        for source in session.scalars(select(Source).where(Source.draft_id == draft.id)):
-            state.sources[source.id] = source.removed
-        return state
+
+def differences(draft_id: str, told: State, stored: State) -> Iterator[str]:
+    """Where the one is not the other, each as a sentence."""
+    for name in vars(stored):
+        if getattr(told, name) != getattr(stored, name):
+            yield f"Draft {draft_id}: its {name} differs from what its events tell."
+
+
+def told(session: Session, draft_id: str) -> State:
+    """The draft from its events alone."""
+    state = State()
+    own = select(LoggedEvent.type, LoggedEvent.payload, LoggedEvent.version_id).where(
+        LoggedEvent.draft_id == draft_id, LoggedEvent.recorder.is_(None)
+    )
+    for kind, payload, version in session.execute(own.order_by(LoggedEvent.id)):
+        state.take(kind, payload, version)
+    return state
+
+
+def stored(session: Session, draft: Draft) -> State:
+    state = State(draft.title, draft.number, draft.deleted_at is not None)
+    own = select(Paragraph).where(Paragraph.draft_id == draft.id).order_by(Paragraph.position, Paragraph.id)
+    for paragraph in session.scalars(own):
+        state.heads[paragraph.id] = str(paragraph.head_version_id)
+        if paragraph.on_canvas:
+            state.on_canvas.add(paragraph.id)
+        if not paragraph.removed:
+            state.order.append(paragraph.id)
+    rows = select(Version).where(Version.draft_id == draft.id).execution_options(yield_per=ROWS_AT_ONCE)
+    for version in session.scalars(rows):
+        state.versions[version.id] = (version.status, hashlib.sha256(version.text.encode()).hexdigest())
+        if version.scorer_id is not None:
+            state.placements[version.id] = _measured_of(version)
+        if version.human_placement is not None:
+            state.corrections[version.id] = version.human_placement
+        if version.archived:
+            state.archived.add(version.id)
+    before = select(EarlierPlacement).join(Version, Version.id == EarlierPlacement.version_id)
+    before = before.where(Version.draft_id == draft.id).order_by(EarlierPlacement.until, EarlierPlacement.id)
+    for placement in session.scalars(before):
+        state.earlier.setdefault(placement.version_id, []).append(_measured_of(placement))
+    for goal in session.scalars(select(Goal).where(Goal.draft_id == draft.id)):
+        state.goals[goal.id] = {"active": goal.active, "removed": goal.removed}
+    for source in session.scalars(select(Source).where(Source.draft_id == draft.id)):
+        state.sources[source.id] = source.removed
+    return state
 
 
 def _log(session: Session) -> Iterator[LoggedEvent]:
