@@ -65,7 +65,7 @@ class Participant(Base):
 
     `cell` and `arms` (a list of {condition, topic}, in the order of the periods) are given when the person joins and
     never change. `number` is the place in the study's list of steps, from 0, of the step that the person is at.
-    `holder` is the page that may act; another page that opens is told, and may take over. `recorders` is how many
+    `holder` is the browser tab that may act; another tab that opens is told, and may take over. `recorders` is how many
     events each recorder of the browser has numbered; the completion code is given when all of them are in the log.
     """
 
@@ -99,7 +99,8 @@ class Progress(Base):
     """A stay at one step. A step that was begun again has one row for each attempt.
 
     `outcome` is None while the person is there, then done, time-up, restarted, withdrawn or moved (by a facilitator).
-    `seconds` is the step's time, None without a timer; `warned` tells that the soft warning was shown.
+    `seconds` is the step's time, None without a timer; `warned` tells that the soft warning was shown. `load` is the
+    document that shows it now, None before the first; `blocked` tells that a reload stopped it (policy block).
     """
 
     __tablename__ = "progress"
@@ -117,6 +118,8 @@ class Progress(Base):
     draft_id: Mapped[str | None] = mapped_column(ForeignKey("draft.id"))
     seconds: Mapped[int | None] = mapped_column(Integer)
     warned: Mapped[bool] = mapped_column(default=False)
+    load: Mapped[str | None] = mapped_column(ID)
+    blocked: Mapped[bool] = mapped_column(default=False)
     entered_at: Mapped[datetime] = mapped_column(default=now)
     left_at: Mapped[datetime | None]
     outcome: Mapped[str | None] = mapped_column(String(16))

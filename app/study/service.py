@@ -89,8 +89,8 @@ def exclude(session: Session, participant_id: str, *, excluded: bool, why: str |
     raise NotImplementedError
 
 
-def taken(session: Session, study_id: str) -> dict[int, int]:
-    """How many people hold each cell: those who joined, but for excluded and withdrawn ones and for dry runs."""
+def taken(session: Session, study_id: str, kind: Kind = "person") -> dict[int, int]:
+    """How many participants of a kind hold each cell: those who joined, but for excluded and withdrawn ones."""
     raise NotImplementedError
 
 

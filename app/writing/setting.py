@@ -37,11 +37,14 @@ class Switches(_Frozen):
 
 
 class Setting(_Frozen):
-    """`draft_id` is the one draft that may be changed now; None while there is none. `page` is where the desk is."""
+    """`draft_id` is the one draft that may be changed now, None while there is none; `until_ms` is when that ends by the
+    server's clock (milliseconds since 1970, UTC). `page` is where the desk is."""
 
     stamp: Stamp
     switches: Switches = Switches()
     draft_id: str | None = None
+    until_ms: int | None = None
+    paused: bool = False
     page: str = "/study"
 
 

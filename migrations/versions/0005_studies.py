@@ -124,6 +124,8 @@ def upgrade() -> None:
         sa.Column("draft_id", ID, nullable=True),
         sa.Column("seconds", sa.Integer(), nullable=True),
         sa.Column("warned", sa.Boolean(), nullable=False),
+        sa.Column("load", ID, nullable=True),
+        sa.Column("blocked", sa.Boolean(), nullable=False),
         sa.Column("entered_at", TIME, nullable=False),
         sa.Column("left_at", TIME, nullable=True),
         sa.Column("outcome", sa.String(length=16), nullable=True),
