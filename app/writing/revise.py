@@ -196,8 +196,8 @@ class Reviser:
         # Of each text its sharpest turn first, then what further turns there are.
         bases = [found[0] for found in joints if found] + [joint for found in joints for joint in found[1:]]
         if merges and not bases:
-            flags = self._flags([a, b], merges[0].text, ground, pack)
-            yield from self._unjoined(merges[0].text, [a, b], point, flags)
+            yield Started((Slot(0, join.SENTENCE_MERGE, 0),))
+            yield from self._unjoined(merges[0].text, [a, b], point, ground, pack)
             return
         slots = {i: Slot(i, join.JOINED, draw_seed(seed, i, 0)) for i in range(n)}
         yield Started(tuple(slots.values()))
@@ -231,7 +231,8 @@ class Reviser:
             if not slots:
                 break
         if not found:
-            yield Finished((), moved=False)
+            plain = self._unjoined(merges[0].text, [a, b], point, ground, pack) if merges else None
+            yield from plain or [Finished((), moved=False)]
             return
         found.sort(key=lambda costed: (costed[0], costed[1].index))
         for _, other in found[1:]:
@@ -242,10 +243,10 @@ class Reviser:
         yield Finished((best.index,), moved=apart < min(join.distance(placed_a, point), join.distance(placed_b, point)))
 
     def _unjoined(
-        self, text: str, parents: list[str], point: tuple[float, float], flags: tuple[str, ...]
+        self, text: str, parents: list[str], point: tuple[float, float], ground: Sequence[str], pack: Pack | None
     ) -> Iterator[Event]:
-        """Where nothing is to be joined the model has nothing to write: the sentence merge is the result, named so."""
-        yield Started((Slot(0, join.SENTENCE_MERGE, 0),))
+        """Where nothing is to be joined, or the model found no words for it, the sentence merge lands, named so."""
+        flags = self._flags(parents, text, ground, pack)
         merged = self._combined(0, text, "", Draw(Prompt(()), 0), flags, join.SENTENCE_MERGE)
         yield Landed(merged)
         ends = self.scorer.score(parents)

@@ -91,11 +91,11 @@ def test_the_mix_says_whose_the_result_mostly_is(client: TestClient) -> None:
     assert lengths[0.1] > lengths[0.9]
 
 
-@pytest.mark.parametrize("kind", ["reset", "crash", "memory", "empty"])
+@pytest.mark.parametrize("kind", ["reset", "crash", "memory"])
 def test_a_fault_is_told_the_merge_is_there_without_the_model_and_a_retry_combines(
     two: Two, engine: ScriptedEngine, kind: Any
 ) -> None:
-    engine.fault = Fault(kind, 3, 1 if kind != "empty" else 3)
+    engine.fault = Fault(kind, 3, 1)
     asked = two.combine()
     told = two.run(asked["id"])
     assert told[-1][0] == "error"
@@ -272,6 +272,18 @@ def test_where_nothing_is_to_be_joined_the_sentence_merge_lands_and_is_named_so(
     two = Two(client, f"Alas, nobody knew. {TEXT.splitlines()[0]}", f"In 1978, people knew. {TEXT.splitlines()[0]}")
     made = dict(two.run(two.combine()["id"]))["version"]["version"]
     assert (made["strategy"], made["model_id"]) == ("sentence merge", None)
+
+
+def test_where_the_model_finds_no_link_the_sentence_merge_lands_and_is_named_so(
+    two: Two, engine: ScriptedEngine
+) -> None:
+    engine.fault = Fault("empty", 3, 3)
+    told = two.run(two.combine()["id"])
+    made = dict(told)["version"]["version"]
+    assert (made["strategy"], made["model_id"], made["parents"]) == ("sentence merge", None, [two.a, two.b])
+    assert made["text"] == merge(A, B, 0.5).text
+    assert told[-1][0] == "done"
+    assert check(two.client.app.state.db) == []  # type: ignore[attr-defined]
 
 
 def test_where_no_text_lies_between_the_writer_is_sent_to_the_comparison(client: TestClient) -> None:
