@@ -141,7 +141,8 @@ class Pause(Base):
 class Answer(Base):
     """An answer to one item. A changed answer is a new row with the next revision; the highest counts.
 
-    `value` is a number (scale, likert, number), a text (text, choice: the option's value) or a list of texts (choices).
+    `value` is a number (scale, likert, number), a text (text, choice: the option's value) or a list of texts (choices); NULL when it was
+    taken back.
     """
 
     __tablename__ = "answer"
@@ -153,7 +154,7 @@ class Answer(Base):
     instrument: Mapped[str] = mapped_column(String(40))
     instrument_version: Mapped[str] = mapped_column(String(40))
     item: Mapped[str] = mapped_column(String(40))
-    value: Mapped[Any] = mapped_column(Json)
+    value: Mapped[Any] = mapped_column(Json, nullable=True)
     revision: Mapped[int] = mapped_column(Integer, default=1)
     created_at: Mapped[datetime] = mapped_column(default=now)
 

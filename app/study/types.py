@@ -69,7 +69,9 @@ class Frozen(BaseModel):
     """Of the YAML as it was given, UTF-8."""
     app_version: str
     model_id: str | None
+    model_sha256: str | None
     backend: str | None
+    """local or remote."""
     device: str | None
     dtype: str | None
     tuned_id: str | None

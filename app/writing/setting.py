@@ -37,8 +37,8 @@ class Switches(_Frozen):
 
 
 class Setting(_Frozen):
-    """`draft_id` is the one draft that may be changed now, None while there is none; `until_ms` is when that ends by the
-    server's clock (milliseconds since 1970, UTC). `page` is where the desk is."""
+    """`draft_id` is the one draft that may be changed now, None while there is none; `until_ms` is when that ends by
+    the server's clock (milliseconds since 1970, UTC). `page` is where the desk is."""
 
     stamp: Stamp
     switches: Switches = Switches()
@@ -51,6 +51,20 @@ class Setting(_Frozen):
 def of_writer(session: Session, writer_id: str) -> Setting | None:
     writer = session.get(Writer, writer_id)
     return Setting.model_validate(writer.setting) if writer is not None and writer.setting else None
+
+
+def closed(session: Session, writer_id: str, draft_id: str, now_ms: int) -> str | None:
+    """Why this draft may not be changed now, as a sentence; None where it may."""
+    setting = of_writer(session, writer_id)
+    if setting is None:
+        return None
+    if setting.draft_id != draft_id:
+        return "This step of the study is over, so its text stays as it is."
+    if setting.paused:
+        return "The study is paused. Your text is kept; it goes on when the person who runs it says so."
+    if setting.until_ms is not None and now_ms > setting.until_ms:
+        return "The time for this step is over, so its text stays as it is."
+    return None
 
 
 def stamp_of(session: Session, writer_id: str, draft_id: str | None) -> Stamp | None:

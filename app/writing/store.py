@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -11,7 +12,8 @@ from sqlalchemy.orm import Session, aliased
 
 from app.axes.types import Placement
 from app.db.base import new_id, now
-from app.web.errors import not_found
+from app.web.errors import Problem, not_found
+from app.writing import setting
 from app.writing.landing import Happened, Point, Text
 from app.writing.models import (
     UNFINISHED,
@@ -47,10 +49,15 @@ def draft(session: Session, writer_id: str, draft_id: str) -> Draft:
 
 
 def hold(session: Session, writer_id: str, draft_id: str) -> Draft:
-    """The draft, and nobody else changes it until the transaction ends."""
+    """The draft, and nobody else changes it until the transaction ends. Raises Problem 404, and 409 closed where a study
+    has gone on from it."""
     statement = select(Draft).where(Draft.id == draft_id).with_for_update()
     session.scalar(statement.execution_options(populate_existing=True))
-    return draft(session, writer_id, draft_id)
+    found = draft(session, writer_id, draft_id)
+    why = setting.closed(session, writer_id, draft_id, time.time_ns() // 1_000_000)
+    if why is not None:
+        raise Problem(409, "closed", why)
+    return found
 
 
 def version(session: Session, writer_id: str, version_id: str) -> Version:

@@ -155,7 +155,7 @@ def upgrade() -> None:
         sa.Column("instrument", sa.String(length=40), nullable=False),
         sa.Column("instrument_version", sa.String(length=40), nullable=False),
         sa.Column("item", sa.String(length=40), nullable=False),
-        sa.Column("value", JSON, nullable=False),
+        sa.Column("value", JSON, nullable=True),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("created_at", TIME, nullable=False),
         _of("answer", "participant_id", "participant"),
