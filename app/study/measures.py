@@ -14,6 +14,7 @@ from math import hypot, log2
 from sqlalchemy.orm import Session
 
 from app.study import records
+from app.study.values import Value
 from app.writing import landing, provenance, store
 from app.writing.landing import Happened, Point, Text
 from app.writing.provenance import Stage
@@ -57,7 +58,7 @@ MEASURES = (
     Measure(
         "path_length", "Path length", "points",
         "Length of the whole draft's way on the canvas: the draft stands at the mean of its paragraphs' points, "
-        "weighted by words, and moves when a paragraph's text changes to a measured one. Empty when nothing was measured.",
+        "weighted by words, and moves when a paragraph's text changes to a measured one. Empty when none is measured.",
     ),
     Measure(
         "hull_area", "Hull area", "square points",
@@ -114,21 +115,6 @@ MEASURES = (
         "From the beginning of the task to its end, pauses left out. Empty while it lasts.",
     ),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Value:
-    """One measure of one participant in one period; `why` says why it is empty. `measure` is a Measure's id, or an
-    instrument's id and a scale's, with a dot between."""
-
-    participant: str
-    cell: int | None
-    period: int | None
-    condition: str | None
-    topic: str | None
-    measure: str
-    value: float | None
-    why: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from app.study.models import Answer, Consent, Note, Participant, Pause, Progress, Study
+from app.study.protocol import Protocol, parse
 from app.writing.models import Draft, LoggedEvent, Version
 
 ROWS_AT_ONCE = 500
@@ -167,3 +168,8 @@ def log(session: Session, draft_id: str) -> Iterator[dict[str, Any]]:
 
 def versions(session: Session, draft_id: str) -> Sequence[Version]:
     return session.scalars(select(Version).where(Version.draft_id == draft_id).order_by(Version.number)).all()
+
+
+def protocol(study: Study) -> Protocol:
+    """The frozen one when the study was opened, else what the YAML says."""
+    return Protocol.model_validate(study.frozen["protocol"]) if study.frozen else parse(study.protocol)
