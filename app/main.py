@@ -15,7 +15,7 @@ from app.db import schema
 from app.db.engine import Database
 from app.llm.types import Engine
 from app.settings import Settings
-from app.study import models as _study_tables  # noqa: F401  (known to the schema)
+from app.study.routes import participant
 from app.web import errors, health, idempotency, logs, static
 from app.web.security import BodyCap, OriginCheck, SecurityHeaders
 from app.writing import generations, pages, routes
@@ -61,6 +61,7 @@ def create_app(
     app.include_router(health.router)
     app.include_router(routes.router)
     app.include_router(pages.router)
+    app.include_router(participant.router)
     app.include_router(static.router)
     app.mount("/static", static.files())
     errors.install(app)

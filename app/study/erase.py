@@ -76,8 +76,8 @@ def _belonging(session: Session, first: dict[Table, set[Any]]) -> dict[Table, se
             for column in table.columns:
                 for key in column.foreign_keys:
                     pointed = [row[0] for row in fresh.get(key.column.table, ())]
-                    for ids in _parts(pointed):
-                        rows = session.execute(select(*table.primary_key.columns).where(column.in_(ids)))
+                    for some in _parts(pointed):
+                        rows = session.execute(select(*table.primary_key.columns).where(column.in_(some)))
                         next_fresh[table] |= {tuple(row) for row in rows} - found[table]
         for table, keys in next_fresh.items():
             found[table] |= keys
@@ -87,9 +87,9 @@ def _belonging(session: Session, first: dict[Table, set[Any]]) -> dict[Table, se
 
 def _delete(session: Session, doomed: dict[Table, set[tuple[Any, ...]]]) -> dict[str, int]:
     """Rows point at each other in circles; what may be empty is emptied first, then who points goes before whom."""
-    for table, found in doomed.items():
+    for table, rows in doomed.items():
         loose = [c.name for c in table.columns if c.foreign_keys and c.nullable]
-        for part in _parts(found) if loose else ():
+        for part in _parts(rows) if loose else ():
             session.execute(update(table).where(_is_one_of(table, part)).values(dict.fromkeys(loose)))
     left, counts = dict(doomed), {}
     while left:

@@ -141,8 +141,8 @@ class Pause(Base):
 class Answer(Base):
     """An answer to one item. A changed answer is a new row with the next revision; the highest counts.
 
-    `value` is a number (scale, likert, number), a text (text, choice: the option's value) or a list of texts (choices); NULL when it was
-    taken back.
+    `value` is a number (scale, likert, number), a text (text, choice: the option's value) or a list of texts (choices);
+    NULL when it was taken back.
     """
 
     __tablename__ = "answer"

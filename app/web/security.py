@@ -50,9 +50,9 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
-def set_cookie(request: Request, response: Response, token: str) -> None:
+def set_cookie(request: Request, response: Response, token: str, *, name: str = COOKIE) -> None:
     response.set_cookie(
-        COOKIE,
+        name,
         token,
         max_age=COOKIE_SECONDS,
         httponly=True,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.text import facts
 from app.text import hunks as text_hunks
 from app.web.errors import Problem, not_found
-from app.writing import combine, store
+from app.writing import combine, setting, store
 from app.writing import views as v
 from app.writing.models import Version
 from app.writing.service import version_views
@@ -27,17 +27,19 @@ def compare(session: Session, writer_id: str, draft_id: str, ids: Sequence[str])
     if len(set(ids)) < len(ids):
         raise Problem(422, "same-version", "A version can't be compared with itself. Pick another version.")
     views = [version_views(session, draft_id, [version])[0] for version in versions]
-    return v.ComparisonView(versions=views, pairs=[_pair(a, b) for a, b in permutations(versions, 2)])
+    scored = not setting.hides_scores(session, draft_id)
+    pairs = [_pair(a, b, scored=scored) for a, b in permutations(versions, 2)]
+    return v.ComparisonView(versions=views, pairs=pairs)
 
 
-def _pair(base: Version, other: Version) -> v.PairView:
+def _pair(base: Version, other: Version, *, scored: bool) -> v.PairView:
     hunks, rest = text_hunks.find(base.text, other.text)
     return v.PairView(
         base=base.id,
         other=other.id,
         hunks=[v.HunkView(index=i, **asdict(hunk)) for i, hunk in enumerate(hunks)],
         rest=rest,
-        move=_move(base, other),
+        move=_move(base, other) if scored else None,
         facts=asdict(facts.compare(base.text, other.text)),
         acceptable=base.paragraph_id == other.paragraph_id,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header, Request
 from fastapi.responses import Response
@@ -15,6 +15,7 @@ from app.web.errors import Problem
 from app.web.idempotency import answer_once, digest
 from app.web.security import COOKIE
 from app.writing import service
+from app.writing.models import Writer
 from app.writing.studio import Studio
 
 WRITERS = 4
@@ -36,7 +37,7 @@ Db = Annotated[Database, Depends(get_database)]
 TheStudio = Annotated[Studio, Depends(get_studio)]
 
 
-def get_writer_id(request: Request, database: Db) -> str:
+def get_writer(request: Request, database: Db) -> Writer:
     """Raises Problem 401."""
     found = service.find_writer(database, request.cookies.get(COOKIE))
     if found is None:
@@ -44,7 +45,34 @@ def get_writer_id(request: Request, database: Db) -> str:
     return found
 
 
+TheWriter = Annotated[Writer, Depends(get_writer)]
+
+
+def get_writer_id(writer: TheWriter) -> str:
+    return writer.id
+
+
 WriterId = Annotated[str, Depends(get_writer_id)]
+Part = Literal["canvas", "labels", "muse"]
+
+
+def needs(part: Part) -> Any:
+    """A dependency that raises Problem 403 where the condition of a study has no such part of the desk."""
+
+    def check(writer: TheWriter) -> None:
+        if writer.setting and not writer.setting["switches"][part]:
+            raise Problem(403, "not-here", "This part of the desk is not there in this step of the study.")
+
+    return Depends(check)
+
+
+def _own_desk(writer: TheWriter) -> None:
+    """Raises Problem 403 for a participant of a study: what there is was laid out by the study."""
+    if writer.setting:
+        raise Problem(403, "in-a-study", "In a study, drafts and sources are given; this can’t be done here.")
+
+
+OWN_DESK = Depends(_own_desk)
 
 
 def read_session(database: Db) -> Iterator[Session]:

@@ -18,7 +18,7 @@ from app.db.engine import Database
 from app.llm.types import EngineInfo
 from app.web.errors import Problem
 from app.writing import combine as combining
-from app.writing import events, join, sources, store, undo
+from app.writing import events, join, setting, sources, store, undo
 from app.writing import views as v
 from app.writing.events import MOST_KEPT, note
 from app.writing.models import UNFINISHED, Generation, Version
@@ -67,6 +67,8 @@ class Job:
     """What its claims may rest on."""
     pack: sources.Pack | None = None
     """The draft's sources when it began."""
+    scored: bool = True
+    """Whether the writer is told what the scorer says."""
 
     @property
     def lacks_source(self) -> bool:
@@ -87,13 +89,15 @@ class Other:
 
 
 def ask(session: Session, writer_id: str, studio: Studio, wanted: v.Ask) -> v.GenerationView:
-    """Raises Problem 404, 422, and 503 when the model is not ready or too many wait."""
+    """Raises Problem 403, 404, 409, 422, and 503 when the model is not ready or too many wait."""
     parent = store.version(session, writer_id, wanted.version_id)
     try:
         label = load_book().label(wanted.label)
     except KeyError as error:
         raise Problem(422, "unknown-label", str(error.args[0])) from error
     strategies = studio.usable(label)
+    if not all(s.takes_prompt for s in strategies):
+        _refuse_missing(session, writer_id)
     if wanted.strategy is not None:
         strategies = [s for s in strategies if s.id == wanted.strategy]
     if strategies and all(s.source for s in strategies) and not store.sources(session, parent.draft_id):
@@ -118,7 +122,8 @@ def ask(session: Session, writer_id: str, studio: Studio, wanted: v.Ask) -> v.Ge
 
 
 def combine(session: Session, writer_id: str, studio: Studio, wanted: v.Combine) -> v.GenerationView:
-    """Ask for one version made of two. Raises Problem 404, 409, 422, and 503 as `ask` does."""
+    """Ask for one version made of two. Raises Problem 403, 404, 409, 422, and 503 as `ask` does."""
+    _refuse_missing(session, writer_id)
     first, second = combining.pair(session, writer_id, wanted.version_id, wanted.other_version_id)
     if not studio.settings.full_plans and not join.near(first.text, second.text, wanted.mix):
         detail = "No text lies between these two, sentence by sentence. Compare them and pick single changes instead."
@@ -136,6 +141,7 @@ def combine(session: Session, writer_id: str, studio: Studio, wanted: v.Combine)
 
 
 def _queue(session: Session, writer_id: str, studio: Studio, generation: Generation) -> v.GenerationView:
+    store.refuse_closed(session, writer_id, generation.draft_id)
     if studio.problem is not None:
         raise studio.problem
     refuse_flood(session, studio)
@@ -155,6 +161,13 @@ def _queue(session: Session, writer_id: str, studio: Studio, generation: Generat
     )
     note(session, writer_id, generation.draft_id, event, generation.parent_version_id)
     return v.GenerationView.of(generation)
+
+
+def _refuse_missing(session: Session, writer_id: str) -> None:
+    """Raises Problem 403 where a study's condition has no labels."""
+    found = setting.of_writer(session, writer_id)
+    if found is not None and not found.switches.labels:
+        raise Problem(403, "not-here", "In this step of the study, say in your own words what should change.")
 
 
 def _refuse_prompt(own: str, label: Label, *, takes: bool) -> None:
@@ -226,6 +239,7 @@ def claim(session: Session, writer_id: str, generation_id: str) -> Job:
         other=other,
         ground=tuple(store.grounds(session, [parent.id, *([other.id] if other else [])])),
         pack=sources.pack_of(session, generation.draft_id),
+        scored=not setting.hides_scores(session, generation.draft_id),
     )
 
 

@@ -44,7 +44,7 @@ def new_writer(session: Session) -> tuple[Writer, str]:
     return writer, token
 
 
-def find_writer(database: Database, token: str | None) -> str | None:
+def find_writer(database: Database, token: str | None) -> Writer | None:
     if not token:
         return None
     with database.read() as session:
@@ -54,7 +54,7 @@ def find_writer(database: Database, token: str | None) -> str | None:
     writer_id = writer.id
     if now() - writer.seen_at > SEEN_EVERY:
         database.try_write(lambda session: store.seen(session, writer_id))
-    return writer_id
+    return writer
 
 
 # ── drafts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -118,7 +118,8 @@ def version_views(session: Session, draft_id: str, versions: Iterable[Version]) 
     only = Version.id.in_([x.id for x in wanted]) if few else Version.draft_id == draft_id
     parents = store.parents(session, only)
     folded = store.folded(session, draft_id, {x.paragraph_id for x in wanted} if few else None)
-    return [v.VersionView.of(x, parents.get(x.id, []), folded=x.id in folded) for x in wanted]
+    hidden = setting.hides_scores(session, draft_id)
+    return [v.VersionView.of(x, parents.get(x.id, []), folded=x.id in folded, scored=not hidden) for x in wanted]
 
 
 def list_drafts(session: Session, writer_id: str) -> v.DraftList:

@@ -53,6 +53,15 @@ def of_writer(session: Session, writer_id: str) -> Setting | None:
     return Setting.model_validate(writer.setting) if writer is not None and writer.setting else None
 
 
+def hides_scores(session: Session, draft_id: str) -> bool:
+    """Where neither numbers nor canvas are part of the condition, no place of a text is told."""
+    draft = session.get(Draft, draft_id)
+    if draft is None or not draft.stamp:
+        return False
+    setting = of_writer(session, draft.writer_id)
+    return setting is not None and not setting.switches.canvas and not setting.switches.scores
+
+
 def closed(session: Session, writer_id: str, draft_id: str, now_ms: int) -> str | None:
     """Why this draft may not be changed now, as a sentence; None where it may."""
     setting = of_writer(session, writer_id)

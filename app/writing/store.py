@@ -49,15 +49,20 @@ def draft(session: Session, writer_id: str, draft_id: str) -> Draft:
 
 
 def hold(session: Session, writer_id: str, draft_id: str) -> Draft:
-    """The draft, and nobody else changes it until the transaction ends. Raises Problem 404, and 409 closed where a study
-    has gone on from it."""
+    """The draft, and nobody else changes it until the transaction ends. Raises Problem 404, and 409 as
+    `refuse_closed`."""
     statement = select(Draft).where(Draft.id == draft_id).with_for_update()
     session.scalar(statement.execution_options(populate_existing=True))
     found = draft(session, writer_id, draft_id)
+    refuse_closed(session, writer_id, draft_id)
+    return found
+
+
+def refuse_closed(session: Session, writer_id: str, draft_id: str) -> None:
+    """Raises Problem 409 closed for the draft of a study's step that is over or stands still."""
     why = setting.closed(session, writer_id, draft_id, time.time_ns() // 1_000_000)
     if why is not None:
         raise Problem(409, "closed", why)
-    return found
 
 
 def version(session: Session, writer_id: str, version_id: str) -> Version:

@@ -131,11 +131,13 @@ class Run:
             )
         ranking = [self.landed[index] for index in order]
         await self._store(generations.finish, ranking, moved=moved)
-        told = [] if moved else [f"None of these moved the way “{self.job.label.name}” aims; the best is first."]
-        if self.job.other and not moved:
-            told = ["This is no nearer to the mix you chose than one of the two versions is."]
+        told = []
+        if not moved and self.job.scored:
+            told = [f"None of these moved the way “{self.job.label.name}” aims; the best is first."]
+            if self.job.other:
+                told = ["This is no nearer to the mix you chose than one of the two versions is."]
         message = " ".join([*told, *([MISSING] if self.job.lacks_source else [])])
-        return sse("done", ranking=ranking, moved=moved, message=message)
+        return sse("done", ranking=ranking, moved=moved or not self.job.scored, message=message)
 
     async def _events(self, begun: float) -> AsyncIterator[object]:
         """What the thread sends. Raises what it raised, _Stopped, and EngineError at a deadline.

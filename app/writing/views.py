@@ -50,9 +50,10 @@ class VersionView(BaseModel):
     created_at: datetime
 
     @classmethod
-    def of(cls, version: Version, parents: list[str], *, folded: bool = False) -> VersionView:
+    def of(cls, version: Version, parents: list[str], *, folded: bool = False, scored: bool = True) -> VersionView:
+        """`scored`: with what the scorer says of it; without it where a study hides that."""
         placement = None
-        if version.scorer_id is not None:
+        if version.scorer_id is not None and scored:
             assert version.exposition is not None
             assert version.engagement is not None
             assert version.spread is not None
@@ -63,11 +64,12 @@ class VersionView(BaseModel):
                 scorer_id=version.scorer_id,
             )
         same = (
-            *("id", "number", "paragraph_id", "operation", "label", "strategy", "status", "text", "flags", "archived"),
+            *("id", "number", "paragraph_id", "operation", "label", "strategy", "status", "text", "archived"),
             *("model_id", "tuned_id", "seed", "generation_id", "created_at"),
         )
         return cls(
             **{name: getattr(version, name) for name in same},
+            flags=[flag for flag in version.flags if scored or flag != "wrong-way"],
             parents=parents,
             placement=placement,
             folded=folded,

@@ -11,12 +11,12 @@ from app.axes.types import Placement, Unplaceable
 from app.web.errors import Problem
 from app.writing import service
 from app.writing import views as v
-from app.writing.deps import Db, TheStudio, Work, WriterId
+from app.writing.deps import Db, TheStudio, Work, WriterId, needs
 from app.writing.models import Version
 from app.writing.routes.shared import PathId
 from app.writing.studio import Studio
 
-router = APIRouter()
+router = APIRouter(dependencies=[needs("canvas")])
 
 
 def _measure(studio: Studio, versions: list[Version]) -> tuple[dict[str, Placement], list[v.Unplaced]]:

@@ -10,14 +10,14 @@ from pydantic import Field
 
 from app.axes.types import Placement, Scorer
 from app.web.errors import Problem
-from app.writing import combine, compare
+from app.writing import combine, compare, setting
 from app.writing import views as v
-from app.writing.deps import Db, ReadSession, TheStudio, Work, WriterId
+from app.writing.deps import Db, ReadSession, TheStudio, Work, WriterId, needs
 from app.writing.events import Id
 from app.writing.routes.shared import PathId
 from app.writing.studio import Studio
 
-router = APIRouter()
+router = APIRouter(dependencies=[needs("labels")])
 
 Ids = Annotated[list[Id], Field(min_length=2, max_length=3), Query(alias="version", description="Left to right.")]
 
@@ -43,7 +43,8 @@ def measure_merge(
 def merges(draft_id: PathId, a: Id, b: Id, writer_id: WriterId, database: Db, studio: TheStudio) -> v.MergesView:
     with database.read() as session:
         first, second = combine.pair(session, writer_id, a, b, draft_id)
-    return combine.merges(first, second, _scorer(studio))
+        hidden = setting.hides_scores(session, draft_id)
+    return combine.merges(first, second, None if hidden else _scorer(studio))
 
 
 @router.post("/drafts/{draft_id}/merges", status_code=201, response_model=v.VersionView)

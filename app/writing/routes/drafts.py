@@ -12,7 +12,7 @@ from app.text import documents
 from app.web.errors import Problem
 from app.writing import service, store
 from app.writing import views as v
-from app.writing.deps import ReadSession, Work, WriterId
+from app.writing.deps import OWN_DESK, ReadSession, Work, WriterId
 from app.writing.routes.shared import PathId
 
 router = APIRouter()
@@ -23,7 +23,7 @@ def list_drafts(writer_id: WriterId, session: ReadSession) -> v.DraftList:
     return service.list_drafts(session, writer_id)
 
 
-@router.post("/drafts", status_code=201, response_model=v.DraftView)
+@router.post("/drafts", status_code=201, response_model=v.DraftView, dependencies=[OWN_DESK])
 def create_draft(body: v.NewDraft, unit: Work) -> Response:
     return unit.answer(lambda: service.create_draft(unit.session, unit.writer_id, body), 201)
 
@@ -33,12 +33,12 @@ def get_draft(draft_id: PathId, writer_id: WriterId, session: ReadSession) -> v.
     return service.draft_view(session, store.draft(session, writer_id, draft_id))
 
 
-@router.patch("/drafts/{draft_id}", response_model=v.DraftEntry)
+@router.patch("/drafts/{draft_id}", response_model=v.DraftEntry, dependencies=[OWN_DESK])
 def rename_draft(draft_id: PathId, body: v.Renamed, unit: Work) -> Response:
     return unit.answer(lambda: service.rename(unit.session, unit.writer_id, draft_id, body.title))
 
 
-@router.delete("/drafts/{draft_id}", status_code=204)
+@router.delete("/drafts/{draft_id}", status_code=204, dependencies=[OWN_DESK])
 def delete_draft(draft_id: PathId, unit: Work) -> Response:
     return unit.answer(lambda: service.delete(unit.session, unit.writer_id, draft_id), 204)
 
@@ -48,7 +48,7 @@ def save(draft_id: PathId, body: v.Save, unit: Work) -> Response:
     return unit.answer(lambda: service.save(unit.session, unit.writer_id, draft_id, body))
 
 
-@router.post("/imports")
+@router.post("/imports", dependencies=[OWN_DESK])
 def import_file(file: Annotated[UploadFile, File()], _writer: WriterId) -> v.Imported:
     """Nothing is stored, so the same file twice gives the same answer: there is no Idempotency-Key to send."""
     name = PurePath((file.filename or "").replace("\\", "/"))

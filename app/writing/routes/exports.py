@@ -13,10 +13,10 @@ from fastapi.responses import Response
 from app.web.idempotency import answer_once
 from app.writing import manuscript, projectfile, projects
 from app.writing import views as v
-from app.writing.deps import Db, Key, WriterId, WriteSession
+from app.writing.deps import OWN_DESK, Db, Key, WriterId, WriteSession
 from app.writing.routes.shared import PathId
 
-router = APIRouter()
+router = APIRouter(dependencies=[OWN_DESK])
 
 READERS = 2
 """Project files that may be unpacked at once: each may take some hundred megabytes of memory while it is read."""

@@ -7,10 +7,10 @@ from fastapi.responses import Response
 
 from app.writing import audiences, goals
 from app.writing import views as v
-from app.writing.deps import ReadSession, Work, WriterId
+from app.writing.deps import ReadSession, Work, WriterId, needs
 from app.writing.routes.shared import PathId
 
-router = APIRouter()
+router = APIRouter(dependencies=[needs("canvas")])
 
 
 @router.get("/audiences")

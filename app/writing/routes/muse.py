@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from app.web.errors import Problem
 from app.writing import muse, musing
 from app.writing import views as v
-from app.writing.deps import Db, ReadSession, TheStudio, Work, WriterId
+from app.writing.deps import Db, ReadSession, TheStudio, Work, WriterId, needs
 from app.writing.musing import Musing
 from app.writing.routes.shared import PathId
 
@@ -24,7 +24,7 @@ def switched_on(_writer: WriterId, studio: TheStudio) -> None:
         raise Problem(404, "muse-off", "Muse is switched off here.")
 
 
-router = APIRouter(dependencies=[Depends(switched_on)])
+router = APIRouter(dependencies=[Depends(switched_on), needs("muse")])
 
 
 @router.get("/drafts/{draft_id}/muse/digest")

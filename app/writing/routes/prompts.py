@@ -7,11 +7,11 @@ from fastapi.responses import Response
 
 from app.writing import prompts
 from app.writing import views as v
-from app.writing.deps import ReadSession, Work, WriterId
+from app.writing.deps import ReadSession, Work, WriterId, needs
 from app.writing.events import Id
 from app.writing.routes.shared import PathId
 
-router = APIRouter()
+router = APIRouter(dependencies=[needs("labels")])
 
 
 @router.get("/prompts")
