@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -131,6 +132,8 @@ class Desk:
     shown: Shown = field(default_factory=Shown)
     jobs: dict[str, Any] = field(default_factory=dict)
     """Dry runs and exports under way, by their key."""
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    """A task that nothing holds may be thrown away half-way."""
     hashing: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(auth.HASHINGS))
 
 
