@@ -59,18 +59,20 @@ class Condition(_Frozen):
     muse: bool = True
     scores: bool = True
 
-    @model_validator(mode="after")
-    def _baseline_has_none(self) -> Condition:
-        asked = self.model_fields_set & {"canvas", "labels", "muse", "scores"}
-        if self.base == "baseline" and any(getattr(self, name) for name in asked):
+    @model_validator(mode="before")
+    @classmethod
+    def _baseline_has_none(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("base") != "baseline":
+            return given
+        parts = ("canvas", "labels", "muse", "scores")
+        if any(given.get(part) for part in parts):
             raise ValueError("a baseline has no canvas, labels, Muse or scores; leave those keys out")
-        return self
+        return {**given, **dict.fromkeys(parts, False)}
 
     @property
     def switches(self) -> Switches:
-        if self.base == "baseline":
-            return Switches(canvas=False, labels=False, muse=False, scores=False, chat=True)
-        return Switches(canvas=self.canvas, labels=self.labels, muse=self.muse, scores=self.scores)
+        chat = self.base == "baseline"
+        return Switches(canvas=self.canvas, labels=self.labels, muse=self.muse, scores=self.scores, chat=chat)
 
 
 class SourceText(_Frozen):

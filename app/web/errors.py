@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.web.logs import told
+from app.web.logs import address, told
 from app.web.templates import page
 
 log = structlog.get_logger()
@@ -149,7 +149,7 @@ def install(app: FastAPI) -> None:
         problem = storage_problem(error)
         if problem is None:
             raise error
-        log.warning("storage refused", path=request.url.path, code=problem.code, error=told(error))
+        log.warning("storage refused", path=address(request.url.path), code=problem.code, error=told(error))
         return answer(request, problem)
 
     for kind in (DBAPIError, PoolTimeout, OSError):
@@ -179,5 +179,5 @@ class Faults:
         except Exception:
             if scope["type"] != "http" or begun:
                 raise
-            log.exception("fault", path=scope["path"], method=scope["method"])
+            log.exception("fault", path=address(scope["path"]), method=scope["method"])
             await answer(Request(scope), Problem(500, "fault", SENTENCES[500]))(scope, receive, send)

@@ -6,6 +6,7 @@ Nobody logs a token, a key or a draft's text; addresses hold ids only.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -38,6 +39,11 @@ def told(error: BaseException) -> str:
     """What an error says, without what it may quote: a database's further lines hold the row it refused, a
     validation's the input."""
     return str(error).partition("\n")[0][:MOST_SAID]
+
+
+def address(path: str) -> str:
+    """A path without the tokens in it: a participant's link is a key."""
+    return re.sub(r"/[A-Za-z0-9_-]{40,}", "/…", path)
 
 
 def _print(stream: TextIO, exc_info: Any) -> None:

@@ -89,6 +89,21 @@ export const change = write;
 export const put = (store, record) => write([store], (at) => at(store).put(record));
 export const erase = (store, key) => write([store], (at) => at(store).delete(key));
 
+/** All that this browser keeps of these drafts. */
+export async function forget(drafts) {
+  await flushed();
+  const about = {
+    edits: (it) => drafts.includes(it.draft),
+    flights: (it) => drafts.includes(it.draft),
+    events: (it) => drafts.includes(it.event.draft_id),
+    notes: (it) => drafts.some((id) => it.key.includes(id)),
+  };
+  for (const [name, belongs] of Object.entries(about)) {
+    const keys = (await all(name)).filter(belongs).map((it) => [STORES[name]].flat().map((part) => it[part]));
+    await write([name], (at) => { for (const key of keys) at(name).delete(key.length > 1 ? key : key[0]); });
+  }
+}
+
 export async function all(store) {
   return (await ask(store, (at) => at.getAll())) ?? [];
 }

@@ -13,6 +13,7 @@ const LAST_BYTES = 50_000; // what may outlive the page: the browser allows 64 K
 const recorder = tab;
 
 let seq = 0;
+let refused = 0;
 let waiting = []; // not acknowledged, in order
 let timer = 0;
 let wait = EVERY;
@@ -24,6 +25,19 @@ export function record(type, payload = {}) {
   waiting.push(event);
   disk.queue("events", [recorder, seq], { recorder, seq, event });
   arm();
+}
+
+/** How many events this page has numbered, by its recorder; those that the server refused are not among them. */
+export const numbered = () => (seq > refused ? { [recorder]: seq - refused } : {});
+
+/** Resolves once all that was noted so far is stored. */
+export async function delivered() {
+  const upTo = seq;
+  while (waiting.length && waiting[0].seq <= upTo) {
+    clearTimeout(timer);
+    await send();
+    if (waiting.length && waiting[0].seq <= upTo) await new Promise((resolve) => { setTimeout(resolve, 200); });
+  }
 }
 
 function arm() {
@@ -62,6 +76,7 @@ async function deliver(name, events) {
       await deliver(name, events.slice(half));
       return;
     }
+    if (name === recorder) refused += 1;
     console.error("The log refused an event.", problem.body);
   }
   erase(name, events.at(-1).seq);
