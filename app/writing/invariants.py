@@ -193,7 +193,7 @@ class EventsAreTyped(Invariant):
 
 
 @dataclass
-class _State:
+class State:
     """A draft as its events tell it."""
 
     title: str = ""
@@ -309,40 +309,49 @@ class ReplayGivesTheState(Invariant):
 
     def broken(self, session: Session) -> Iterator[str]:
         for draft in session.scalars(select(Draft).order_by(Draft.id)):
-            told = _State()
-            own = select(LoggedEvent.type, LoggedEvent.payload, LoggedEvent.version_id).where(
-                LoggedEvent.draft_id == draft.id, LoggedEvent.recorder.is_(None)
-            )
-            for kind, payload, version in session.execute(own.order_by(LoggedEvent.id)):
-                told.take(kind, payload, version)
-            stored = self._stored(session, draft)
-            for name in vars(stored):
-                if getattr(told, name) != getattr(stored, name):
-                    yield f"Draft {draft.id}: its {name} differs from what its events tell."
+            yield from differences(draft.id, told(session, draft.id), stored(session, draft))
 
-    @staticmethod
-    def _stored(session: Session, draft: Draft) -> _State:
-        state = _State(draft.title, draft.number, draft.deleted_at is not None)
-        own = select(Paragraph).where(Paragraph.draft_id == draft.id).order_by(Paragraph.position, Paragraph.id)
-        for paragraph in session.scalars(own):
-            state.heads[paragraph.id] = str(paragraph.head_version_id)
-            if paragraph.on_canvas:
-                state.on_canvas.add(paragraph.id)
-            if not paragraph.removed:
-                state.order.append(paragraph.id)
-        columns = (Version.id, Version.status, Version.text, Version.scorer_id, Version.archived)
-        rows = select(*columns).where(Version.draft_id == draft.id)
-        for version, status, text, scorer, archived in session.execute(rows):
-            state.versions[version] = (status, hashlib.sha256(text.encode()).hexdigest())
-            if scorer is not None:
-                state.scorers[version] = scorer
-            if archived:
-                state.archived.add(version)
-        for goal in session.scalars(select(Goal).where(Goal.draft_id == draft.id)):
-            state.goals[goal.id] = {"active": goal.active, "removed": goal.removed}
-        for source in session.scalars(select(Source).where(Source.draft_id == draft.id)):
-            state.sources[source.id] = source.removed
-        return state
+
+def differences(draft_id: str, told: State, stored: State) -> Iterator[str]:
+    """Where the one is not the other, each as a sentence."""
+    for name in vars(stored):
+        if getattr(told, name) != getattr(stored, name):
+            yield f"Draft {draft_id}: its {name} differs from what its events tell."
+
+
+def told(session: Session, draft_id: str) -> State:
+    """The draft from its events alone."""
+    state = State()
+    own = select(LoggedEvent.type, LoggedEvent.payload, LoggedEvent.version_id).where(
+        LoggedEvent.draft_id == draft_id, LoggedEvent.recorder.is_(None)
+    )
+    for kind, payload, version in session.execute(own.order_by(LoggedEvent.id)):
+        state.take(kind, payload, version)
+    return state
+
+
+def stored(session: Session, draft: Draft) -> State:
+    state = State(draft.title, draft.number, draft.deleted_at is not None)
+    own = select(Paragraph).where(Paragraph.draft_id == draft.id).order_by(Paragraph.position, Paragraph.id)
+    for paragraph in session.scalars(own):
+        state.heads[paragraph.id] = str(paragraph.head_version_id)
+        if paragraph.on_canvas:
+            state.on_canvas.add(paragraph.id)
+        if not paragraph.removed:
+            state.order.append(paragraph.id)
+    columns = (Version.id, Version.status, Version.text, Version.scorer_id, Version.archived)
+    rows = select(*columns).where(Version.draft_id == draft.id)
+    for version, status, text, scorer, archived in session.execute(rows):
+        state.versions[version] = (status, hashlib.sha256(text.encode()).hexdigest())
+        if scorer is not None:
+            state.scorers[version] = scorer
+        if archived:
+            state.archived.add(version)
+    for goal in session.scalars(select(Goal).where(Goal.draft_id == draft.id)):
+        state.goals[goal.id] = {"active": goal.active, "removed": goal.removed}
+    for source in session.scalars(select(Source).where(Source.draft_id == draft.id)):
+        state.sources[source.id] = source.removed
+    return state
 
 
 def _log(session: Session) -> Iterator[LoggedEvent]:
