@@ -54,7 +54,9 @@ def codes(text: str) -> list[str]:
             raise Problem(422, "bad-code", f"Line {line}: there is no code. Write one, or take the line out.")
         if code[0] in "=+-@|%":
             raise Problem(
-                422, "bad-code", f"Line {line}: “{code[:40]}” is a formula, not a code. Write the code itself, e.g. P01."
+                422,
+                "bad-code",
+                f"Line {line}: “{code[:40]}” is a formula, not a code. Write the code itself, e.g. P01.",
             )
         if code in found:
             raise Problem(422, "bad-code", f"Line {line}: {code} stands in line {found[code]} already. Keep one.")
@@ -69,4 +71,3 @@ def codes(text: str) -> list[str]:
 def _rows(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     return [(reader.line_num, row) for row in reader]
-

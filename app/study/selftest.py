@@ -68,7 +68,11 @@ async def run(
         _timed("clock", "The clock is right", run_in_threadpool(_clock, database, arrived, browser_ms)),
         _timed("disk", "There is space on the disk", run_in_threadpool(_disk, folder)),
         _timed("addresses", "Participants can reach it", _addresses(offered)),
-        *([_timed("study", "The study can be run", run_in_threadpool(_study, database, studio, study_id))] if study_id else []),
+        *(
+            [_timed("study", "The study can be run", run_in_threadpool(_study, database, studio, study_id))]
+            if study_id
+            else []
+        ),
     )
     return list(checks)
 
@@ -136,7 +140,10 @@ def _clock(database: Database, arrived: float, browser_ms: int | None) -> tuple[
         latest = session.scalar(select(func.max(LoggedEvent.server_ms))) or 0
     behind = latest / 1000 - arrived
     if behind > 1:
-        return "bad", f"The log holds an event {behind:.0f} s in the future: the server's clock was set back. Set it right."
+        return (
+            "bad",
+            f"The log holds an event {behind:.0f} s in the future: the server's clock was set back. Set it right.",
+        )
     if browser_ms is None:
         return "ok", "The server's clock is not behind the log. (Without JavaScript your own clock can't be compared.)"
     skew = browser_ms / 1000 - arrived
@@ -169,7 +176,10 @@ async def _addresses(offered: Sequence[str]) -> tuple[State, str]:
     if bad:
         return "warn", f"{told} Not reached from here: {'; '.join(bad)}."
     if not away:
-        return "warn", f"{told} Only this computer can open it; to let others in see docs/studies.md, On the lab's network."
+        return (
+            "warn",
+            f"{told} Only this computer can open it; to let others in see docs/studies.md, On the lab's network.",
+        )
     return "ok", told
 
 

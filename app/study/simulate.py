@@ -265,7 +265,9 @@ class Person:
 
     async def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         """Sent again under the same key while the server can't take it. Raises Refused."""
-        headers = {"Idempotency-Key": str(uuid.UUID(int=self.rng.getrandbits(128), version=4))} if body is not None else {}
+        headers = (
+            {"Idempotency-Key": str(uuid.UUID(int=self.rng.getrandbits(128), version=4))} if body is not None else {}
+        )
         for attempt in range(TRIES):
             response = await self.client.request(method, path, json=body, headers=headers)
             if response.status_code not in (429, 503, 507) and not (

@@ -149,9 +149,7 @@ def protocol(one: One) -> str:
     if one("responses") == "recorded":
         data["responses"] = "recorded"
     data["consent"] = {"version": one("consent-version").strip() or "1.0", "text": _lines(one("consent"))}
-    data["conditions"] = [
-        _condition(one, i, known) for i, known in enumerate(data["conditions"]) if one(f"c{i}-on")
-    ]
+    data["conditions"] = [_condition(one, i, known) for i, known in enumerate(data["conditions"]) if one(f"c{i}-on")]
     count = min(24, max(1, int(_number(one("topics"), 2) or 2)))
     ids = {topic["title"]: topic["id"] for topic in (*data["topics"], data.get("practice") or {"title": "", "id": ""})}
     data["topics"] = [_topic(one, f"t{i}", f"topic-{i + 1}", ids) for i in range(count) if _is_written(one, f"t{i}")]

@@ -9,6 +9,7 @@ from app.study.routes.admin import data, door, live, participants, studies
 from app.study.routes.admin.shared import Desk, SignInFirst
 
 router = APIRouter(prefix="/admin", include_in_schema=False)
+router.get("")(studies.studies)
 for part in (door, studies, participants, live, data):
     router.include_router(part.router)
 

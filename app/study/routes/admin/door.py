@@ -25,7 +25,9 @@ def sign_in_page(request: Request, database: Db, *, name: str = "", problem: Pro
         known = auth.is_any(session)
     context = {"name": name, "next": _inside(request.query_params.get("next", "")), "known": known, "problem": problem}
     status = problem.status_code if problem else 200
-    return page(request, "admin/sign_in.html", context, status=status, headers=dict((problem and problem.headers) or {}))
+    return page(
+        request, "admin/sign_in.html", context, status=status, headers=dict((problem and problem.headers) or {})
+    )
 
 
 @router.get("/sign-in")
@@ -73,7 +75,9 @@ def _inside(wanted: str) -> str:
 def sign_in_first(request: Request) -> Response:
     """To the sign-in page, and back to where they wanted to be."""
     query = f"?{request.url.query}" if request.url.query else ""
-    return RedirectResponse(f"/admin/sign-in?next={quote(request.url.path + query)}", 303, {"Cache-Control": "no-store"})
+    return RedirectResponse(
+        f"/admin/sign-in?next={quote(request.url.path + query)}", 303, {"Cache-Control": "no-store"}
+    )
 
 
 @router.post("/sign-out")

@@ -83,6 +83,7 @@ async def run_check(admin: Admin, study_id: Id, form: TheForm) -> Response:
 @router.post("/studies/{study_id}/dry-run")
 async def start_dry_run(admin: Admin, study_id: Id) -> Response:
     """Begun once: while one is under way, another press shows that one."""
+
     def text() -> str:
         with admin.database.read() as session:
             return store.study(session, study_id).protocol

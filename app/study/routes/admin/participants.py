@@ -71,7 +71,9 @@ def add(admin: Admin, study_id: Id, form: TheForm) -> Response:
     """So many, or those of a list; or one by their code."""
     kept = {name: form.one(name) for name in ("count", "codes", "code", "base")}
     try:
-        wanted = _wanted(form.one("how"), form.one("count"), form.one("code"), form.one("codes"), form.files.get("file"))
+        wanted = _wanted(
+            form.one("how"), form.one("count"), form.one("code"), form.one("codes"), form.files.get("file")
+        )
         key = _key(form.one("key"))
         base = _base(admin, form.one("base"))
 
@@ -195,9 +197,7 @@ def participant(admin: Admin, participant_id: Id) -> Response:
     return _person(admin, participant_id)
 
 
-def _done(
-    admin: Admin, participant_id: str, form: TheForm, said: str, work: Callable[[Session], object]
-) -> Response:
+def _done(admin: Admin, participant_id: str, form: TheForm, said: str, work: Callable[[Session], object]) -> Response:
     """Back to where the form was: the monitor, or the participant's page."""
     _, problem = tried(admin.database, work)
     if problem is not None:

@@ -51,7 +51,6 @@ def excerpt(text: str, problem: Problem | None) -> list[tuple[int, str, bool]]:
 # ── the list ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@router.get("")
 def studies(admin: Admin) -> Response:
     with admin.database.read() as session:
         found = session.scalars(select(Study).order_by(Study.created_at.desc())).all()
@@ -121,7 +120,9 @@ def new(admin: Admin, form: TheForm) -> Response:
 
 
 def _import(admin: Admin, text: str, problem: Problem | None = None) -> Response:
-    return admin.page("import", {"text": text, "excerpt": excerpt(text, problem), "templates": _templates()}, problem=problem)
+    return admin.page(
+        "import", {"text": text, "excerpt": excerpt(text, problem), "templates": _templates()}, problem=problem
+    )
 
 
 @router.get("/studies/import")
