@@ -294,6 +294,17 @@ def generations(session: Session, draft_id: str) -> Sequence[Generation]:
     return session.scalars(own.order_by(Generation.created_at, Generation.id)).all()
 
 
+def made_by(session: Session, draft_id: str) -> dict[str, list[str]]:
+    """Ids of versions by the generation they came of, in the order they came."""
+    own = select(Version.generation_id, Version.id).where(
+        Version.draft_id == draft_id, Version.generation_id.is_not(None)
+    )
+    found: dict[str, list[str]] = defaultdict(list)
+    for generation_id, version_id in session.execute(own.order_by(Version.number)):
+        found[str(generation_id)].append(version_id)
+    return found
+
+
 def muse_cards(session: Session, draft_id: str) -> Sequence[MuseCard]:
     """All of the draft's, oldest first."""
     own = select(MuseCard).where(MuseCard.draft_id == draft_id)

@@ -123,6 +123,16 @@ class GenerationView(BaseModel):
         return cls(**{name: getattr(generation, name) for name in names}, slots=generation.n)
 
 
+class Turn(GenerationView):
+    """Something the writer asked in their own words; `versions` are the answers' ids by index."""
+
+    versions: dict[int, str]
+
+
+class Turns(BaseModel):
+    turns: list[Turn]
+
+
 class SourceView(BaseModel):
     """A source without its text, which is fetched when it is opened."""
 

@@ -5,6 +5,7 @@ import { notice } from "./notices.js";
 import * as outbox from "./outbox.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
+import { has } from "./switches.js";
 import { KIND_WORDS, kindOf, plural } from "./words.js";
 
 const { state } = store;
@@ -85,6 +86,7 @@ export const placeAll = () => place(state.order.filter((id) => !store.paragraphO
 let scoring = 0;
 /** Text on the canvas changed: measure it again once the writer pauses. */
 export function scoreSoon(delay = RESCORE_AFTER) {
+  if (!has.canvas) return;
   clearTimeout(scoring);
   scoring = setTimeout(score, delay);
 }

@@ -8,6 +8,7 @@ import { hoverIn, hoverOut } from "./nodes.js";
 import { showPane } from "./panes.js";
 import { openSources } from "./sources.js";
 import * as store from "./store.js";
+import { has } from "./switches.js";
 import { beginning, flagWords, KIND_WORDS, kindOf, moveParts, plural } from "./words.js";
 
 const { state } = store;
@@ -50,7 +51,7 @@ function result(version) {
   const parent = store.parentOf(version);
   const parts = moveParts(version, parent);
   const order = parts && (parts.x.moved || !parts.y.moved) ? ["x", "y"] : ["y", "x"];
-  const moves = !parts ? "not measured" : !parts.x.moved && !parts.y.moved ? "hardly moved" : order.map((axis, i) => [
+  const moves = !has.scores ? `version ${version.number}` : !parts ? "not measured" : !parts.x.moved && !parts.y.moved ? "hardly moved" : order.map((axis, i) => [
     el("span", { class: parts[axis].moved > 0 ? `up-${axis}` : parts[axis].moved < 0 ? `down-${axis}` : "" }, parts[axis].words), i ? "" : ", "]);
   const flags = flagWords(version.flags);
   const kind = kindOf(version);

@@ -11,6 +11,7 @@ import * as landmarks from "./landmarks.js";
 import { showPane } from "./panes.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
+import { has } from "./switches.js";
 import { AXES, CORNERS, plural } from "./words.js";
 
 const { state } = store;
@@ -49,12 +50,12 @@ function tool(name, label, act, pressed = null) {
 function build() {
   overlay.append(path, leaders, ghostLines, arrow);
   for (const [corner, word] of Object.entries(CORNERS)) corners.set(corner, el("span", { class: "corner", data: { corner }, "aria-hidden": "true" }, word));
-  const numbers = tool("numbers", "Show numbers", () => store.setUi({ numbers: !state.ui.numbers }), "false");
+  const numbers = has.scores && tool("numbers", "Show numbers", () => store.setUi({ numbers: !state.ui.numbers }), "false");
   const discarded = tool("eye", "Show discarded versions", () => store.setUi({ discarded: !state.ui.discarded }), "true");
   const tools = el("div", { class: "canvas-tools" },
-    tool("plus", "Zoom in (+)", () => zoom(0.8)), tool("minus", "Zoom out (-)", () => zoom(1.25)), tool("fit", "Show everything (F)", fit), numbers, discarded);
+    tool("plus", "Zoom in (+)", () => zoom(0.8)), tool("minus", "Zoom out (-)", () => zoom(1.25)), tool("fit", "Show everything (F)", fit), numbers || "", discarded);
   store.on("ui versions", () => {
-    numbers.setAttribute("aria-pressed", state.ui.numbers);
+    if (numbers) numbers.setAttribute("aria-pressed", state.ui.numbers);
     discarded.setAttribute("aria-pressed", state.ui.discarded);
     discarded.hidden = ![...state.versions.values()].some((version) => version.status === "discarded");
   });

@@ -186,7 +186,7 @@ export function compareWith(version, more = null) {
 }
 
 export function start() {
-  byId("frame").append(bar);
+  (byId("frame") ?? byId("canvas")).append(bar);
   store.on("picked versions", drawBar);
   dialog().addEventListener("click", (event) => { if (event.target === event.currentTarget) event.currentTarget.close(); });
 }

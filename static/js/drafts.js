@@ -119,6 +119,14 @@ export function start() {
   // A delete that still could be undone is carried out when the page goes.
   addEventListener("pagehide", () => { for (const id of doomed.keys()) remove(`/api/drafts/${id}`, { keepalive: true, seconds: 0 }).catch(() => {}); });
 
+  store.on("drafts", fill);
+  title.start();
+}
+
+/** Only the title, where the drafts themselves are given. */
+export const title = { start: startTitle };
+
+function startTitle() {
   const title = byId("title");
   title.addEventListener("keydown", (event) => {
     if (event.key === "Enter") title.blur();
@@ -141,5 +149,5 @@ export function start() {
     document.title = `${state.draft.title} · SpatialBalancing`;
   };
   store.on("draft title", drawTitle);
-  store.on("drafts title", fill);
+  store.on("title", fill);
 }

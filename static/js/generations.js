@@ -7,6 +7,7 @@ import * as outbox from "./outbox.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
 import { events } from "./stream.js";
+import { has } from "./switches.js";
 import { moveWords, plural } from "./words.js";
 
 const { state } = store;
@@ -37,7 +38,7 @@ export function labelOf(id) {
 const target = () => store.versionOf(state.selected) ?? store.headOf(state.paragraph);
 
 /** Ask for new versions: of the selected one, or of `on`, a paragraph and a version of it (null: its text in the draft). */
-export async function press(labelId, { strategy = null, prompt = null, on = null } = {}) {
+export async function press(labelId, { strategy = null, prompt = null, on = null, n = state.labels.candidates } = {}) {
   const why = whyNot(on?.paragraph);
   if (why) {
     announce(why);
@@ -48,20 +49,20 @@ export async function press(labelId, { strategy = null, prompt = null, on = null
   const onHead = !version || store.isHead(version);
   const temporary = `asking-${uuid()}`;
   store.keepGeneration({
-    id: temporary, status: "asking", label: labelId, strategy, prompt, n: state.labels.candidates,
+    id: temporary, status: "asking", label: labelId, strategy, prompt, n,
     paragraph_id: id, parent_version_id: version?.id ?? null,
-    request: { strategy, prompt, on: { paragraph: id, version: onHead ? null : version.id } },
+    request: { strategy, prompt, n, on: { paragraph: id, version: onHead ? null : version.id } },
   });
   record("label.pressed", { label: labelId, strategy, ...(version ? { version_id: version.id } : {}) });
-  announce(`${labelOf(labelId)?.name ?? "Your own prompt"}: asking for ${plural(state.labels.candidates, "version")}.`);
+  announce(`${labelOf(labelId)?.name ?? "Your own prompt"}: asking for ${plural(n, "version")}.`);
   try {
     await outbox.settled();
     // Only now: what was typed last has become the head.
     const { head, on_canvas: placed } = store.paragraphOf(id);
     const parent = onHead ? head : version.id;
-    if (!placed) await place([id]);
+    if (!placed && has.canvas) await place([id]);
     store.changeGeneration(temporary, { parent_version_id: parent });
-    const body = { version_id: parent, label: labelId, ...(strategy ? { strategy } : {}), ...(prompt ? { prompt } : {}) };
+    const body = { version_id: parent, label: labelId, n, ...(strategy ? { strategy } : {}), ...(prompt ? { prompt } : {}) };
     enqueue(await post("/api/generations", body), temporary);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
@@ -170,7 +171,8 @@ function take(id, name, data) {
 function landed(id, { index, version }) {
   store.landVersion(id, index, version);
   if (version.operation === "combine") store.select(version.id);
-  announce(`Version ${version.number} landed: ${moveWords(version, store.parentOf(version)) || "not measured"}.`);
+  const moved = has.scores ? `: ${moveWords(version, store.parentOf(version)) || "not measured"}` : "";
+  announce(`Version ${version.number} landed${moved}.`);
 }
 
 function finished(id, { ranking, moved, message }) {

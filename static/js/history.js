@@ -6,6 +6,7 @@ import { labelOf } from "./generations.js";
 import { face, hoverIn, hoverOut, nameOf } from "./nodes.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
+import { has } from "./switches.js";
 import { beginning, KIND_WORDS, kindOf, moveWords, plural } from "./words.js";
 
 const { state } = store;
@@ -90,7 +91,7 @@ function line({ version, depth }) {
   const label = labelOf(version.label)?.name ?? (version.operation === "prompt" ? "Your own prompt" : null);
   const made = version.parents.length > 1 ? `Combined v${store.parentsOf(version).map((it) => it.number).join(" + v")}` : null;
   const what = made ?? label ?? { original: "Original", typed: "Typed by hand" }[kind] ?? (version.operation === "manual" ? "Typed by hand" : "Original");
-  const move = moveWords(version, store.parentOf(version));
+  const move = has.scores ? moveWords(version, store.parentOf(version)) : "";
   const row = el("li", {}, el("button", {
     type: "button", data: { key: `history-${version.id}`, lit: version.id === state.hovered, picked: state.picked.includes(version.id) },
     "aria-current": version.id === state.selected ? "true" : null,

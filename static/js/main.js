@@ -2,6 +2,7 @@
 import { get, Problem } from "./api.js";
 import * as candidates from "./candidates.js";
 import * as canvas from "./canvas.js";
+import * as chat from "./chat.js";
 import * as combine from "./combine.js";
 import * as compare from "./compare.js";
 import * as conflict from "./conflict.js";
@@ -18,6 +19,7 @@ import { notice } from "./notices.js";
 import * as opened from "./opened.js";
 import * as outbox from "./outbox.js";
 import * as panes from "./panes.js";
+import * as plain from "./plain.js";
 import * as project from "./project.js";
 import * as prompts from "./prompts.js";
 import * as recorder from "./recorder.js";
@@ -25,6 +27,7 @@ import * as shortcuts from "./shortcuts.js";
 import * as sources from "./sources.js";
 import * as status from "./status.js";
 import * as store from "./store.js";
+import { has } from "./switches.js";
 import * as theme from "./theme.js";
 import * as tour from "./tour.js";
 import * as undo from "./undo.js";
@@ -48,12 +51,17 @@ async function insist(work, says) {
   }
 }
 
-byId("import").prepend(icon("in"));
+if (!has.study) byId("import").prepend(icon("in"));
 for (const part of [
-  theme, panes, drafts, editor, files, labels, prompts, sources, opened, candidates, compare, combine, history, muse, goal,
-  conflict, undo, project, shortcuts, canvas, tour,
+  theme, panes, editor, sources, conflict, undo, shortcuts,
+  ...(has.study ? [drafts.title] : [drafts, files, project]),
+  ...(has.chat ? [chat, plain] : [opened, candidates, history]),
+  ...(has.labels ? [labels, prompts, compare, combine] : []),
+  ...(has.muse ? [muse] : []),
+  ...(has.canvas ? [goal, canvas, tour] : []),
 ]) part.start();
 recorder.start();
+if (has.study) await (await import("./study/bar.js")).start();
 
 const draft = await insist(() => get(`/api/drafts/${draftId}`), "The draft can’t be fetched just now.");
 store.openDraft(draft);
@@ -61,5 +69,6 @@ await outbox.start(draftId);
 if (store.isEmptyDraft()) editor.focusParagraph(store.state.order[0]);
 generations.start();
 status.start();
-requestAnimationFrame(() => setTimeout(canvas.loadChart));
+if (has.chat) await insist(chat.load, "What was said can’t be fetched just now.");
+if (has.canvas) requestAnimationFrame(() => setTimeout(canvas.loadChart));
 store.setLabels(await insist(() => get("/api/labels"), "The labels can’t be fetched just now."));

@@ -7,6 +7,7 @@ import { compareWith } from "./compare.js";
 import * as disk from "./disk.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
+import { has } from "./switches.js";
 import { beginning, capital, flagWords, goalWords, KIND_WORDS, kindOf, moveWords, placeWords, plural } from "./words.js";
 
 const { state } = store;
@@ -96,8 +97,8 @@ function how(version, detail) {
     ["How", [labelOf(version.label)?.name, version.strategy].filter(Boolean).join(": ") || { import: "imported", manual: "typed" }[version.operation] || version.operation],
     ["Model", [version.model_id, version.tuned_id].filter(Boolean).join(" + ")],
     ["Seed", version.seed ?? ""],
-    ["Stands", placeWords(version.placement)],
-    ["Scorer", version.placement?.scorer_id ?? ""],
+    ["Stands", has.scores ? placeWords(version.placement) : ""],
+    ["Scorer", has.scores ? version.placement?.scorer_id ?? "" : ""],
     ["Made", new Date(version.created_at).toLocaleString()],
   ].filter(([, value]) => value !== "" && value !== null && value !== undefined);
   const messages = detail?.prompt?.messages || [];
@@ -191,12 +192,13 @@ function draw() {
   const editing = state.ui.editing?.id === version.id;
   const parent = store.parentOf(version);
   const flags = flagWords(version.flags);
-  const moves = moveWords(version, parent);
-  const goal = goalWords(version.placement, store.activeGoal(), state.ui.numbers);
+  const moves = has.scores ? moveWords(version, parent) : "";
+  const stands = has.scores ? `${capital(placeWords(version.placement))}.` : "";
+  const goal = has.scores && goalWords(version.placement, store.activeGoal(), state.ui.numbers);
   redraw(root(),
     el("div", { class: "head-row" },
       el("h3", { tabindex: "-1", data: { key: "opened" } }, `Paragraph ${store.numberOf(version.paragraph_id)}, version ${version.number}`), tag(version)),
-    el("div", { class: "move-row" }, el("p", { class: "dim" }, [moves ? `Against version ${parent.number}: ${moves}.` : `${capital(placeWords(version.placement))}.`, flags.length ? ` ${capital(flags.join(", "))}.` : "", store.isHead(version) ? " In the draft." : "", goal ? ` ${capital(goal)}.` : ""].join("")),
+    el("div", { class: "move-row" }, el("p", { class: "dim" }, [moves ? `Against version ${parent.number}: ${moves}.` : stands, flags.length ? ` ${capital(flags.join(", "))}.` : "", store.isHead(version) ? " In the draft." : "", goal ? ` ${capital(goal)}.` : ""].join("")),
       !editing && parent && detail?.diff?.length ? el("button", { class: "quiet", type: "button", data: { key: "toggle" }, "aria-pressed": state.ui.changes, onclick: () => store.setUi({ changes: !state.ui.changes }) }, "Changes") : null),
     ...(editing ? hand(version) : [
       ...body(version, detail),

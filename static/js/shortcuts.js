@@ -12,6 +12,7 @@ import * as muse from "./muse.js";
 import { editByHand } from "./opened.js";
 import { showPane } from "./panes.js";
 import * as store from "./store.js";
+import { has } from "./switches.js";
 import * as tour from "./tour.js";
 
 const { state } = store;
@@ -38,6 +39,11 @@ const KEYS = {
   m: muse.toggle,
   "?": () => toggleHelp(),
 };
+
+/** Keys of parts that the desk does not have. */
+const LACKING = new Set([
+  ...(has.canvas ? "" : "pPf+=-go"), ...(has.labels ? "" : "cdaevjx1234567890"), ...(has.muse ? "" : "m"),
+]);
 
 const HELP = [
   ["Canvas", [["P", "Place the selected paragraph"], ["⇧ P", "Place all paragraphs"], ["G", "Go to the canvas"], ["← ↑ ↓ →", "Move between versions"], ["Enter", "Open a version"], ["F", "Show everything"], ["O", "Draw a goal; Esc leaves"], ["+ −", "Zoom"]]],
@@ -83,7 +89,7 @@ function keydown(event) {
   if (!enabled || document.body.inert || isTyping(event.target)) return;
   const digit = /^[0-9]$/.test(event.key) ? numbered()[(Number(event.key) + 9) % 10] : null;
   const act = digit ? () => press(digit.id) : KEYS[event.key];
-  if (!act) return;
+  if (!act || LACKING.has(event.key)) return;
   event.preventDefault();
   act();
 }

@@ -2,6 +2,7 @@
 import { get, post, Problem, remove as erase, upload } from "./api.js";
 import { announce, byId, el, icon, redraw } from "./dom.js";
 import * as store from "./store.js";
+import { has } from "./switches.js";
 import { ago, plural } from "./words.js";
 
 const { state } = store;
@@ -91,7 +92,7 @@ function entry(source) {
   return el("li", { class: "source" },
     el("button", { class: "quiet source-name", type: "button", dir: "auto", title: "Read", data: { key: `read-${source.id}` }, onclick: () => read(source) }, source.title),
     el("span", { class: "dim" }, `${plural(Math.max(1, Math.round(source.chars / 6)).toLocaleString(), "word")} · ${ago(source.created_at)}`.replace(/^1 words/, "1 word")),
-    el("button", {
+    has.study ? null : el("button", {
       class: "quiet only-icon", type: "button", "aria-label": `Remove “${source.title}”`, title: "Remove",
       onclick: () => { asking = source.id; draw(); dialog().querySelector("[data-key=yes]")?.focus(); },
     }, icon("bin")));
@@ -117,6 +118,7 @@ function form() {
 }
 
 function listed() {
+  if (!state.sources.length && has.study) return el("p", { class: "source-empty" }, "This text has no source.");
   if (!state.sources.length) {
     return el("p", { class: "source-empty" }, "No source yet. Attach notes, an abstract or a paper, and labels that need facts take them from there and from nowhere else. What neither your text nor a source says is marked as a new claim.");
   }
@@ -142,7 +144,7 @@ function draw() {
       el("button", { class: "quiet only-icon", type: "button", "aria-label": "Close", data: { key: "close" }, onclick: () => dialog().close() }, icon("cross"))),
     trouble ? el("p", { class: "message bad", role: "alert" }, trouble) : null,
     el("p", { class: "source-busy dim", role: "status" }, busy),
-    ...(reading ? opened() : [listed(), form()]));
+    ...(reading ? opened() : [listed(), has.study ? null : form()]));
 }
 
 /** Open the dialog; from anywhere that misses a source. */
@@ -151,7 +153,7 @@ export function openSources() {
   [trouble, reading, asking] = ["", null, null];
   dialog().showModal();
   draw();
-  dialog().querySelector("textarea")?.focus();
+  (dialog().querySelector("textarea") ?? dialog().querySelector(".source-name"))?.focus();
 }
 
 export function start() {
@@ -161,13 +163,13 @@ export function start() {
   box.addEventListener("close", () => byId("sources-button").focus());
   // Here a dropped file is a source; elsewhere on the page it is an import.
   box.addEventListener("dragover", (event) => {
-    if (!event.dataTransfer.types.includes("Files")) return;
+    if (has.study || !event.dataTransfer.types.includes("Files")) return;
     event.preventDefault();
     box.classList.add("dropping");
   });
   box.addEventListener("dragleave", (event) => { if (!box.contains(event.relatedTarget)) box.classList.remove("dropping"); });
   box.addEventListener("drop", (event) => {
-    if (!event.dataTransfer.files.length) return;
+    if (has.study || !event.dataTransfer.files.length) return;
     event.preventDefault();
     event.stopPropagation();
     box.classList.remove("dropping");

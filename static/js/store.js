@@ -20,6 +20,7 @@ export const state = {
   placing: new Set(), // paragraphs being measured for the canvas
   conflicts: [], // {paragraph_id, theirs, removed}: the other version, and whether its paragraph was removed
   steps: { undo: null, redo: null }, // what can be taken back, what can be done again: {id, kind, paragraph_id}
+  turns: [], // of the chat, as they were when the page was opened: generations with {versions: {index: id}}
   prompts: [], // the writer's kept prompts: {id, name, text, pinned}
   sources: [], // {id, title, chars, created_at}
   trajectory: [], // where the whole draft stood, oldest first: {at, engagement, exposition, why}
@@ -309,6 +310,13 @@ export function setSteps(steps) {
 export function setPicked(ids) {
   state.picked = ids;
   changed("picked");
+}
+
+// ── The chat ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function setTurns(turns) {
+  state.turns = turns;
+  changed("turns");
 }
 
 // ── Kept prompts ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,6 +4,7 @@ import { announce, byId, el, icon, isTyping } from "./dom.js";
 import { showPane } from "./panes.js";
 import { record } from "./recorder.js";
 import * as store from "./store.js";
+import { has } from "./switches.js";
 
 const { state } = store;
 const MARK = "tour";
@@ -188,7 +189,7 @@ export function start() {
   store.on("draft", () => {
     if (asked || !state.draft) return;
     asked = true;
-    if (!remembered() && untouched()) begin();
+    if (!has.study && !remembered() && untouched()) begin();
   });
   store.on("draft text versions generations selection labels ui", changed);
   addEventListener("resize", later);

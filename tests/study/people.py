@@ -33,7 +33,7 @@ def invited(app: FastAPI, study: Study, n: int = 1, kind: Kind = "person") -> li
 
 
 class Person:
-    """Someone with a link, in a browser tab of their own. Methods fail on a refusal; those with try_ give the answer."""
+    """Someone with a link, in a browser tab of their own. Methods fail on a refusal; with try_ they give the answer."""
 
     def __init__(self, app: FastAPI, token: str, client: TestClient | None = None) -> None:
         self.client = client or TestClient(app, ORIGIN, headers=OWN_PAGE, raise_server_exceptions=False)

@@ -12,9 +12,9 @@ from pydantic import Discriminator, Tag
 from starlette.concurrency import run_in_threadpool
 
 from app.llm.gate import QueueFull
-from app.writing import generations
+from app.writing import chat, generations
 from app.writing import views as v
-from app.writing.deps import Db, TheStudio, Work, WriterId
+from app.writing.deps import Db, ReadSession, TheStudio, Work, WriterId
 from app.writing.routes.shared import PathId
 from app.writing.stream import Run
 
@@ -56,6 +56,11 @@ def stop(generation_id: PathId, studio: TheStudio, unit: Work) -> Response:
         return view
 
     return unit.answer(work)
+
+
+@router.get("/drafts/{draft_id}/turns")
+def turns(draft_id: PathId, writer_id: WriterId, session: ReadSession) -> v.Turns:
+    return chat.turns(session, writer_id, draft_id)
 
 
 async def claimed(generation_id: PathId, writer_id: WriterId, database: Db, studio: TheStudio) -> AsyncIterator[Run]:

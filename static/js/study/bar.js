@@ -1,0 +1,49 @@
+// The study bar over the desk: which step, how much time, and the way on.
+import { byId, el } from "../dom.js";
+import { Problem } from "../api.js";
+import { notice } from "../notices.js";
+import * as outbox from "../outbox.js";
+import { remember } from "./drafts.js";
+import * as session from "./session.js";
+
+const SOON = 4000;
+
+async function leave(more = {}) {
+  const done = byId("study-done");
+  done.disabled = true;
+  try {
+    // Time is up: what can't be stored in a few seconds is no longer taken by the server either.
+    if (more.time_up) await Promise.race([outbox.settled(), new Promise((resolve) => { setTimeout(resolve, SOON); })]).catch(() => {});
+    else await outbox.settled();
+    document.body.inert = true; // what is typed from here on belongs to no step
+    await session.advance(more);
+  } catch (problem) {
+    document.body.inert = false;
+    done.disabled = false;
+    if (!(problem instanceof Problem)) throw problem;
+    notice(problem.sentence, { bad: true });
+  }
+}
+
+function ask() {
+  const dialog = byId("study-dialog");
+  const close = () => dialog.close();
+  dialog.replaceChildren(
+    el("h2", { id: "study-dialog-heading" }, "Done with this step?"),
+    el("p", {}, "Your text is kept as it is now. You can’t come back to it afterwards."),
+    el("div", { class: "study-choices" },
+      el("button", { class: "button primary", type: "button", onclick: () => { close(); leave(); } }, "Done, go on"),
+      el("button", { class: "button", type: "button", onclick: close }, "Keep writing")));
+  dialog.showModal();
+}
+
+export async function start() {
+  remember(document.body.dataset.draft);
+  byId("study-done").addEventListener("click", ask);
+  session.onTimeUp(() => leave({ time_up: true }));
+  // A missed drop would replace the desk with the file.
+  for (const type of ["dragover", "drop"]) {
+    addEventListener(type, (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
+  }
+  await session.start();
+}
