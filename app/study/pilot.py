@@ -126,6 +126,13 @@ def renamed(text: str, name: str) -> str:
     return "\n".join(lines)
 
 
+def with_responses(text: str, responses: str) -> str:
+    """The protocol with `responses: …` in place of what it says."""
+    lines = [line for line in text.split("\n") if not line.startswith("responses:")]
+    at = next(i for i, line in enumerate(lines) if line.startswith("name:"))
+    return "\n".join([*lines[: at + 1], f"responses: {responses}", *lines[at + 1 :]])
+
+
 def run(
     app: FastAPI,
     text: str,
