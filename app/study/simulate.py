@@ -353,8 +353,8 @@ class Writing:
     async def look(self) -> dict[str, Any]:
         draft: dict[str, Any] = await self.person.get(f"/api/drafts/{self.draft_id}")
         versions = {version["id"]: version for version in draft["versions"]}
-        here = [p for p in draft["paragraphs"] if p["head_version_id"] and not p["removed"]]
-        self.heads = {p["id"]: p["head_version_id"] for p in here}
+        here = [p for p in draft["paragraphs"] if p["head"] and not p["removed"]]
+        self.heads = {p["id"]: p["head"] for p in here}
         self.texts = {i: versions[head]["text"] for i, head in self.heads.items()}
         return draft
 
