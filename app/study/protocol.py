@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from app.study import design, questionnaires
 from app.study.questionnaires import Instrument, Slug
@@ -41,11 +41,12 @@ class ConsentText(_Frozen):
     version: Annotated[str, StringConstraints(min_length=1, max_length=40)]
     text: Words
 
-    @model_validator(mode="after")
-    def _tells(self) -> ConsentText:
-        if "keystroke" not in self.text.casefold():
+    @field_validator("text")
+    @classmethod
+    def _tells(cls, text: str) -> str:
+        if "keystroke" not in text.casefold():
             raise ValueError("the consent text has to say that keystrokes are kept; use the word “keystrokes”")
-        return self
+        return text
 
 
 class Condition(_Frozen):
@@ -280,15 +281,17 @@ def parse(text: str) -> Protocol:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise Mistake(f"This is not YAML: {error.problem}.", mark.line + 1 if mark else None) from error
-    except yaml.YAMLError as error:
-        raise Mistake(f"This is not YAML: {error}") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise Mistake(f"This is not YAML: {str(error).splitlines()[0]}.") from error
     if not isinstance(node, yaml.MappingNode):
         raise Mistake("A protocol is a list of keys and values. Begin with a template.", 1)
     _refuse_twice(node)
     try:
         data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise Mistake(f"This is not YAML: {error}") from error
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
+        raise Mistake(
+            f"A value can't be read: {str(error).splitlines()[0]}. Put it between quotation marks."
+        ) from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise Mistake(f"The first key says what the file is. Write `format: {FORMAT}`.", _line(node, ("format",)))
     try:
@@ -298,9 +301,10 @@ def parse(text: str) -> Protocol:
 
 
 def _mistake(node: yaml.Node, error: ValidationError) -> Mistake:
-    first = error.errors()[0]
+    # A misspelt key is also a missing one: what stands there tells more than what does not.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     where = tuple(first["loc"])
-    name = ".".join(str(part) for part in where)
+    name = ".".join(str(part + 1) if isinstance(part, int) else part for part in where)
     kind, context = first["type"], first.get("ctx", {})
     parent = _model_at(where[:-1])
     if kind == "extra_forbidden":
@@ -324,7 +328,7 @@ def _about(where: tuple[int | str, ...], what: str) -> tuple[int | str, ...]:
     if where:
         return where
     lower = what.casefold()
-    if lower.startswith("flow") or lower.startswith("step"):
+    if lower.startswith(("flow", "step")):
         return ("flow",)
     if "topics" in lower and "conditions need" in lower:
         return ("topics",)
@@ -374,6 +378,8 @@ def _refuse_twice(node: yaml.Node) -> None:
     if isinstance(node, yaml.MappingNode):
         seen: set[Any] = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise Mistake("A key is a single word. Write it as `key: value`.", key.start_mark.line + 1)
             if key.value in seen:
                 raise Mistake(f"The key `{key.value}` stands here twice. Keep one.", key.start_mark.line + 1)
             seen.add(key.value)

@@ -246,6 +246,7 @@ function build() {
 export async function load() {
   const { turns: said } = await get(`/api/drafts/${state.draft.id}/turns`);
   store.setTurns(said);
+  if (!state.paragraph && state.order.length) store.selectParagraph(state.order[0]);
   requestAnimationFrame(() => { log.scrollTop = log.scrollHeight; });
 }
 

@@ -37,9 +37,25 @@ function ask() {
   dialog.showModal();
 }
 
+/** The brief is open when the step is seen first, and closed after a reload. */
+function isNew() {
+  const { place } = document.body.dataset;
+  try {
+    const seen = sessionStorage.getItem("study-brief");
+    sessionStorage.setItem("study-brief", place);
+    return seen !== place;
+  } catch {
+    return true;
+  }
+}
+
 export async function start() {
   remember(document.body.dataset.draft);
   byId("study-done").addEventListener("click", ask);
+  const brief = document.querySelector(".study-brief");
+  brief.open = isNew();
+  addEventListener("pointerdown", (event) => { if (!brief.contains(event.target)) brief.open = false; });
+  addEventListener("keydown", (event) => { if (event.key === "Escape") brief.open = false; });
   session.onTimeUp(() => leave({ time_up: true }));
   // A missed drop would replace the desk with the file.
   for (const type of ["dragover", "drop"]) {

@@ -38,6 +38,7 @@ function take(question, delay) {
   const problem = problemOf(question);
   problem.hidden = true;
   question.removeAttribute("data-wrong");
+  if (!document.querySelector("[data-wrong]")) byId("study-trouble").hidden = true;
   if (value === undefined) {
     mark(question, "Write a number.");
     return;

@@ -58,7 +58,8 @@ async function debrief() {
       copy.addEventListener("click", () => { navigator.clipboard.writeText(answer.code); copy.textContent = "Copied"; });
       byId("study-bye").hidden = false;
       byId("study-stop").hidden = true;
-      await session.tidy();
+      session.end();
+      await import("./over.js");
       return;
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;

@@ -260,12 +260,11 @@ async function showReceipt({ code, kind }) {
     el("p", {}, "Your receipt is ", el("b", { class: "study-code-word" }, code), ". Write it down if you want to ask about it later."),
     el("p", { class: "dim" }, "You may close this window.")));
   document.querySelector("main").focus();
-  await tidy();
-}
-
-/** Nothing of theirs stays in the browser, which the next person may use. */
-export async function tidy() {
-  leaving = true;
   await forget();
   await post("/api/study/leave").catch(() => {});
+}
+
+/** Nothing more is asked or told. */
+export function end() {
+  leaving = true;
 }
