@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from app.study import figures, measures, records, scoring, stats, values
 from app.study.models import Participant
 from app.study.protocol import Protocol
+from app.study.service import protocol_of
 from app.study.stats import Adjusted, Friedman, Groups, Observation, Paired
 from app.study.values import Value
 
@@ -120,7 +121,7 @@ def of_study(session: Session, study_id: str) -> Analysis:
     study = records.study(session, study_id)
     if study is None:
         raise KeyError(f"There is no study “{study_id}”.")
-    protocol = records.protocol(study)
+    protocol = protocol_of(study)
     found = [*values.scores(session, study.id, protocol), *measures.of_study(session, study.id)]
     counted, left_out = who_counts(records.participants(session, study.id))
     return analyse(found, counted, left_out, conditions(protocol), outcomes(protocol))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.study import events as _study_events  # noqa: F401  (its kinds of events are in the codebook)
 from app.study import scoring
 from app.study.analysis import ROW
+from app.study.flow import INTERVIEW
 from app.study.measures import MEASURES
 from app.study.protocol import Protocol
 from app.study.questionnaires import Item
@@ -177,8 +178,9 @@ def codebook(protocol: Protocol) -> str:
 
 def _questionnaires(protocol: Protocol) -> list[str]:
     asked = dict.fromkeys(i for step in protocol.flow.steps for i in step.instruments)
+    interviewed = any(step.kind == "interview" for step in protocol.flow.steps)
     lines = []
-    for instrument in map(protocol.instrument, asked):
+    for instrument in (*map(protocol.instrument, asked), *([INTERVIEW] if interviewed else [])):
         lines += [f"## Questionnaire `{instrument.id}`, version {instrument.version}", ""]
         lines += [f"{instrument.name}. {instrument.source}".strip(), ""]
         lines += ["| item | text | answers |", "|---|---|---|"]

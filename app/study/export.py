@@ -26,6 +26,7 @@ from app import __version__
 from app.db.engine import Database
 from app.study import analysis, codebook, measures, records, values
 from app.study.models import Participant, Progress, Study
+from app.study.service import protocol_of
 from app.study.values import Value
 from app.writing import manuscript, store
 from app.writing.export import ExportError, WrongPath, cell
@@ -75,7 +76,7 @@ def write(db: Database, study_id: str, file: BinaryIO, progress: Progressed | No
 class _Writer:
     def __init__(self, session: Session, study: Study, archive: zipfile.ZipFile, progress: Progressed | None) -> None:
         self.session, self.study, self.archive = session, study, archive
-        self.protocol = records.protocol(study)
+        self.protocol = protocol_of(study)
         self.people = {p.id: p for p in records.participants(session, study.id)}
         self.files: dict[str, dict[str, Any]] = {}
         self.progress = progress

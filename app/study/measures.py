@@ -58,7 +58,8 @@ MEASURES = (
     Measure(
         "path_length", "Path length", "points",
         "Length of the whole draft's way on the canvas: the draft stands at the mean of its paragraphs' points, "
-        "weighted by words, and moves when a paragraph's text changes to a measured one. Empty when none is measured.",
+        "weighted by words, and moves when a paragraph's text changes to a measured one. Without a "
+        "canvas only what the model wrote is measured. Empty when nothing is.",
     ),
     Measure(
         "hull_area", "Hull area", "square points",

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from app.study import store
 from app.study.models import Answer, Consent, Note, Participant, Pause, Progress, Study
-from app.study.protocol import Protocol, parse
 from app.writing.models import Draft, LoggedEvent, Version
 
 ROWS_AT_ONCE = 500
@@ -27,7 +27,7 @@ class Task:
 
 def study(session: Session, study_id: str) -> Study | None:
     """By its id or its name."""
-    return session.get(Study, study_id) or session.scalar(select(Study).where(Study.name == study_id))
+    return session.get(Study, study_id) or store.study_named(session, study_id)
 
 
 def participants(session: Session, study_id: str) -> Sequence[Participant]:
@@ -168,8 +168,3 @@ def log(session: Session, draft_id: str) -> Iterator[dict[str, Any]]:
 
 def versions(session: Session, draft_id: str) -> Sequence[Version]:
     return session.scalars(select(Version).where(Version.draft_id == draft_id).order_by(Version.number)).all()
-
-
-def protocol(study: Study) -> Protocol:
-    """The frozen one when the study was opened, else what the YAML says."""
-    return Protocol.model_validate(study.frozen["protocol"]) if study.frozen else parse(study.protocol)

@@ -272,7 +272,8 @@ def groups(first: Sequence[float], second: Sequence[float]) -> Groups:
     Pharmacology, 8, 7–20. The carry-over test is weak and decides nothing: Freeman, P. R. (1989). The performance of
     the two-stage analysis of two-treatment, two-period crossover trials. Statistics in Medicine, 8, 1421–1432.
     """
-    from scipy.stats import mannwhitneyu, ttest_ind
+    from scipy.stats import mannwhitneyu
+    from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
     a, b = np.round(np.asarray(first, np.float64), DECIMALS), np.round(np.asarray(second, np.float64), DECIMALS)
     sizes = (len(a), len(b))
@@ -284,17 +285,18 @@ def groups(first: Sequence[float], second: Sequence[float]) -> Groups:
     if np.ptp(a) == np.ptp(b) == 0:
         note = "Nobody within a group differs, so a t test has nothing to measure the groups against."
         return Groups(*sizes, difference, None, float(mann.statistic), float(mann.pvalue), None, None, None, (note,))
-    welch = ttest_ind(a, b, equal_var=False)
-    interval = welch.confidence_interval(LEVEL)
+    means: Any = CompareMeans(DescrStatsW(a), DescrStatsW(b))
+    t, p, df = means.ttest_ind(usevar="unequal")
+    low, high = means.tconfint_diff(alpha=1 - LEVEL, usevar="unequal")
     return Groups(
         *sizes,
         difference,
-        (float(interval.low), float(interval.high)),
+        (float(low), float(high)),
         float(mann.statistic),
         float(mann.pvalue),
-        float(welch.statistic),
-        float(welch.df),
-        float(welch.pvalue),
+        float(t),
+        float(df),
+        float(p),
         (),
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.study import records, scoring
+from app.study.flow import INTERVIEW
 from app.study.protocol import Protocol
 from app.study.questionnaires import Instrument
 from app.study.scoring import Unscorable
@@ -47,6 +48,8 @@ def scores(session: Session, study_id: str, protocol: Protocol) -> Iterator[Valu
                 given.setdefault(answer.instrument, {})[answer.item] = answer.value
         participant, progress, _ = last[-1]
         for instrument_id, answers in given.items():
+            if instrument_id == INTERVIEW.id:  # the protocol asks for it by a step, not by its id
+                continue
             instrument = protocol.instrument(instrument_id)
             for scale, (value, why) in scored(instrument, answers).items():
                 yield Value(

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from app.study import events as _study_events  # noqa: F401  (its kinds of events are known)
 from app.study import scoring
 from app.study.export import FORMAT, MANIFEST
+from app.study.flow import INTERVIEW
 from app.study.protocol import Protocol
 from app.study.scoring import Unscorable
 from app.study.stats import DECIMALS
@@ -302,9 +303,9 @@ class _Check:
             return
         given: dict[tuple[str, str, str], dict[str, Any]] = {}
         for row in self._rows("answers.csv"):
-            if row["counts"] == "True":
+            if row["counts"] == "True" and row["instrument"] != INTERVIEW.id:
                 item = protocol.instrument(row["instrument"]).item(row["item"])
-                number = item is not None and item.kind in ("scale", "likert", "number")
+                number = item is not None and item.kind in ("scale", "likert", "number") and row["value"] != ""
                 key = (row["participant"], row["period"], row["instrument"])
                 given.setdefault(key, {})[row["item"]] = float(row["value"]) if number else _plain(row["value"])
         count = 0

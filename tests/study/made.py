@@ -1,42 +1,32 @@
-"""A whole study as its data stand afterwards: participants who wrote through the real routes, and answered.
-
-The participant's way itself is tested elsewhere; here steps and answers are put where it would put them, so that
-what is made of the data can be tested by itself.
-"""
+"""A whole study as its data stand afterwards: participants who went all the way, wrote through the real routes, and
+answered every question."""
 
 from __future__ import annotations
 
 import random
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI
-from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.db.base import new_id, now
-from app.study import design, protocol
-from app.study.events import AnswerGiven, ConsentGiven, ParticipantJoined, StepEntered, StepLeft, note
-from app.study.models import Answer, Consent, Note, Participant, Pause, Progress, Study
+from app.db.base import now
+from app.study import flow, protocol, service
+from app.study import views as v
+from app.study.models import Participant
 from app.study.protocol import Protocol
-from app.study.questionnaires import Item
-from app.study.types import Frozen, Place
+from app.study.questionnaires import Instrument, Item
 from app.web.security import COOKIE
-from app.writing import service
-from app.writing.models import Draft, Writer
-from app.writing.setting import Setting, Stamp
 from tests.writing.desk import Desk, ok
 
 ORIGIN = "http://testserver"
-LABELS = ("use-analogy", "show-matters", "captivate", "enhance")
+OWN_PAGE = {"Origin": ORIGIN, "Sec-Fetch-Site": "same-origin"}
+FORMULA = '=HYPERLINK("http://example.org")'
 
 
 @dataclass
 class Made:
-    """`yaml` is what the study was made from."""
-
     app: FastAPI
     id: str
     protocol: Protocol
@@ -45,108 +35,72 @@ class Made:
 def study(app: FastAPI, people: int = 4, *, template: str = "two-conditions", seed: int = 7) -> Made:
     """The app has to be running. Everybody finishes; the same seed gives the same answers and clicks."""
     text = protocol.templates()[template]
-    plan = protocol.parse(text)
-    frozen = Frozen(
-        protocol=plan.model_dump(mode="json"), protocol_sha256=protocol.sha256(text), app_version="0.1.0",
-        model_id="scripted", backend="local", device="cpu", dtype="none", tuned_id=None, strategies_sha256="0" * 64,
-        prompts_sha256="0" * 64, scorer_id="scripted", responses="live", opened_at=now().isoformat(),
-    )  # fmt: skip
     with app.state.db.write() as session:
-        row = Study(
-            name=plan.name, title=plan.title, protocol=text, frozen=frozen.model_dump(mode="json"), state="open",
-            people=people, opened_at=now(),
-        )  # fmt: skip
-        session.add(row)
-        session.flush()
-        session.add(Note(study_id=row.id, text="The air conditioning was loud."))
-        made = Made(app, row.id, plan)
-    taken: dict[int, int] = {}
-    for i in range(people):
-        cell = design.allot(plan.cells, taken, plan.seed)
-        taken[cell.number] = taken.get(cell.number, 0) + 1
-        arms = [{"condition": arm.condition, "topic": arm.topic} for arm in cell.arms]
-        _Person(made, f"P{i + 1:02}", cell.number, arms, random.Random(f"{seed}:{i}")).take_part()
+        row = service.create(session, text)
+        service.open_study(session, row.id, service.freeze(app.state.studio, text))
+        added = service.add_participants(session, row.id, [None] * people, kind="simulated")
+        service.write_note(session, row.id, "The air conditioning was loud.")
+        made = Made(app, row.id, service.protocol_of(row))
+        tokens = [token for _, token in added]
+    for i, token in enumerate(tokens):
+        _Person(made, token, random.Random(f"{seed}:{i}")).take_part()
     return made
 
 
 class _Person:
-    def __init__(self, made: Made, code: str, cell: int, arms: list[dict[str, str]], rng: random.Random) -> None:
+    def __init__(self, made: Made, token: str, rng: random.Random) -> None:
         self.made, self.rng, self.db = made, rng, made.app.state.db
-        self.way = made.protocol.way(arms)
+        self.recorder, self.seq = self._uuid(), 0
+        self.tab, self.load = self._uuid(), self._uuid()
         with self.db.write() as session:
-            writer, token = service.new_writer(session)
-            session.flush()
-            self.writer_id = writer.id
-            person = Participant(
-                study_id=made.id, code=code, kind="simulated", link_hash=new_id(), writer_id=writer.id,
-                state="finished", cell=cell, arms=arms, number=len(self.way), joined_at=now(), finished_at=now(),
-            )  # fmt: skip
-            session.add(person)
-            session.flush()
-            self.id = person.id
-            note(session, person, ParticipantJoined(code=code, cell=cell, arms=arms))
-        self.client = TestClient(made.app, ORIGIN, headers={"Origin": ORIGIN, "Sec-Fetch-Site": "same-origin"})
-        self.client.cookies.set(COOKIE, token)
-        self.recorder, self.seq = str(uuid.UUID(int=rng.getrandbits(128), version=4)), 0
+            person, cookie = flow.begin(session, token, self.tab)
+            self.id, self.writer_id = person.id, str(person.writer_id)
+            self.way = made.protocol.way(person.arms)
+        self.client = TestClient(made.app, ORIGIN, headers=OWN_PAGE)
+        self.client.cookies.set(COOKIE, cookie)
+
+    def _uuid(self) -> str:
+        return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
 
     def take_part(self) -> None:
         for place in self.way:
+            about: dict[str, Any] = {"tab": self.tab, "load": self.load, "number": place.number}
+            if place.kind == "task":
+                if place.period == 1:
+                    self._wait_for_a_fire_alarm()
+                self._write(place.condition or "")
             with self.db.write() as session:
-                progress = self._enter(session, place)
-            if place.kind in ("task", "practice"):
-                self._write(place, progress)
-            with self.db.write() as session:
-                self._leave(session, place, progress)
+                if place.kind == "consent":
+                    version = self.made.protocol.consent.version
+                    flow.consent(session, self.writer_id, v.ConsentIn(**about, version=version, agreed=True))
+                here = flow.at(session, session.get_one(Participant, self.id))
+                asked = flow.instruments(here) if here and place.kind in ("form", "interview") else []
+                if asked:
+                    # One answer is changed afterwards: the last one counts.
+                    for answers in (self._answers(asked), self._answers(asked)[:1]):
+                        flow.answer(session, self.writer_id, v.AnswersIn(**about, answers=answers))
+                told = {**about, "recorders": {self.recorder: self.seq} if self.seq else {}}
+                if place.kind == "debrief":
+                    flow.finish(session, self.writer_id, v.Told(**told))
+                else:
+                    flow.advance(session, self.writer_id, v.Advance(**told))
 
-    def _stamp(self, place: Place) -> Stamp:
-        return Stamp(participant_id=self.id, condition=place.condition, topic=place.topic, step=place.step)
-
-    def _enter(self, session: Session, place: Place) -> str:
-        person, stamp = session.get_one(Participant, self.id), self._stamp(place)
-        writer = session.get_one(Writer, self.writer_id)
-        writer.setting = Setting(stamp=stamp).model_dump()
-        progress = Progress(
-            participant_id=self.id, number=place.number, step=place.step, kind=place.kind, period=place.period,
-            condition=place.condition, topic=place.topic, entered_at=now(),
-        )  # fmt: skip
-        session.add(progress)
-        session.flush()
-        entered = StepEntered(number=place.number, kind=place.kind, period=place.period, attempt=1, seconds=None)
-        note(session, person, entered, stamp)
-        return progress.id
-
-    def _leave(self, session: Session, place: Place, progress_id: str) -> None:
-        person, progress = session.get_one(Participant, self.id), session.get_one(Progress, progress_id)
-        if place.kind == "consent":
-            text = self.made.protocol.consent
-            session.add(Consent(participant_id=self.id, version=text.version, text=text.text, agreed=True))
-            told = ConsentGiven(version=text.version, text_sha256=protocol.sha256(text.text), agreed=True)
-            note(session, person, told, self._stamp(place))
-        if place.kind == "form":
-            self._answer(session, person, place, progress_id)
-        if place.kind == "task" and place.period == 1:
-            began = progress.entered_at
-            session.add(
-                Pause(
-                    progress_id=progress_id, reason="A fire alarm", by="Ada", started_at=began,
-                    ended_at=began + timedelta(milliseconds=5),
-                )
-            )  # fmt: skip
-        progress.left_at, progress.outcome = now(), "done"
-        note(session, person, StepLeft(number=place.number, outcome="done", spent_ms=1), self._stamp(place))
+    def _wait_for_a_fire_alarm(self) -> None:
+        with self.db.write() as session:
+            service.pause(session, self.id, "A fire alarm", "Ada")
+        with self.db.write() as session:
+            service.resume(session, self.id)
 
     # ── the desk ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _write(self, place: Place, progress_id: str) -> None:
-        topic = self.made.protocol.topic(str(place.topic))
-        desk = Desk(self.client, topic.draft)
-        with self.db.write() as session:
-            draft = session.get_one(Draft, desk.id)
-            draft.stamp = self._stamp(place).model_dump()
-            session.get_one(Progress, progress_id).draft_id = desk.id
-        if place.kind == "practice":
-            return
-        spatial = self.made.protocol.condition(str(place.condition)).base == "spatial"
+    def _write(self, condition: str) -> None:
+        with self.db.read() as session:
+            here = flow.at(session, session.get_one(Participant, self.id))
+            assert here is not None
+            draft_id = str(here.stay.draft_id)
+        desk = Desk.__new__(Desk)
+        desk.client, desk.id = self.client, draft_id
+        spatial = self.made.protocol.condition(condition).base == "spatial"
         first, second, *_ = desk.paragraphs()
         if spatial:
             ok(self.client.post(f"/api/drafts/{desk.id}/place", json={"paragraph_ids": [first["id"], second["id"]]}))
@@ -188,27 +142,12 @@ class _Person:
 
     # ── forms ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _answer(self, session: Session, person: Participant, place: Place, progress_id: str) -> None:
-        for instrument_id in self.made.protocol.step(place.step).instruments:
-            instrument = self.made.protocol.instrument(instrument_id)
-            for item in instrument.items:
-                revisions = 2 if item.id == "mental" else 1
-                for revision in range(1, revisions + 1):
-                    value = self._value(item)
-                    session.add(
-                        Answer(
-                            participant_id=self.id, progress_id=progress_id, instrument=instrument.id,
-                            instrument_version=instrument.version, item=item.id, value=value, revision=revision,
-                        )
-                    )  # fmt: skip
-                    told = AnswerGiven(
-                        instrument=instrument.id,
-                        version=instrument.version,
-                        item=item.id,
-                        value=value,
-                        revision=revision,
-                    )
-                    note(session, person, told, self._stamp(place))
+    def _answers(self, asked: list[Instrument]) -> list[v.AnswerIn]:
+        return [
+            v.AnswerIn(instrument=instrument.id, item=item.id, value=self._value(item))
+            for instrument in asked
+            for item in instrument.items
+        ]
 
     def _value(self, item: Item) -> Any:
         if item.kind in ("scale", "likert", "number"):
@@ -216,5 +155,5 @@ class _Person:
         if item.kind == "condition":
             return self.rng.choice(self.made.protocol.conditions).id
         if item.kind == "text":
-            return '=HYPERLINK("http://example.org")\nand a second line'
+            return f"{FORMULA}\nand a second line"
         return self.rng.choice(item.options).value

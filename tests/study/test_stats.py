@@ -95,7 +95,9 @@ def test_the_crossover_of_hills_and_armitage() -> None:
     assert (found.t, found.p, found.df) == (pytest.approx(theirs.statistic), pytest.approx(theirs.pvalue), theirs.df)
     order = stats.groups(*difference)
     assert order.difference == pytest.approx(2.82 - 1.25, abs=0.006)
-    assert order.t_p == scipy_stats.ttest_ind(*difference, equal_var=False).pvalue
+    welch = scipy_stats.ttest_ind(*difference, equal_var=False)
+    assert (order.t, order.t_p, order.df) == pytest.approx((welch.statistic, welch.pvalue, welch.df))
+    assert order.difference_ci == pytest.approx(tuple(welch.confidence_interval()))
     assert order.mann_whitney_p == scipy_stats.mannwhitneyu(*difference).pvalue
 
 
