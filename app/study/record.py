@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 
 from app.axes.types import Unplaceable
 from app.llm.recorded import Recorder
@@ -28,47 +29,49 @@ CANDIDATES = 3
 
 
 def record(reviser: Reviser, protocols: Sequence[Protocol], say: Callable[[str], object]) -> Iterator[int]:
-    """Ask for every strategy of every label on every paragraph, for OWN_PROMPTS, for joining what came of it, and for
-    Muse's questions. Yields after each topic how many answers there are. `reviser.engine` is a Recorder.
+    """Press every label on every paragraph, ask for one of OWN_PROMPTS, join what came of it, and ask Muse's questions.
+    Strategies take turns over the paragraphs, so that each has answers. Yields now and then how many there are.
 
-    Raises EngineError.
+    `reviser.engine` is a Recorder. Raises EngineError.
     """
     recorder = reviser.engine
     assert isinstance(recorder, Recorder)
     done: set[str] = set()
-    for topic in (t for p in protocols for t in (*p.topics, *([p.practice] if p.practice else []))):
+    seeds = count()
+    for topic in (t for p in protocols for t in (*([p.practice] if p.practice else []), *p.topics)):
         if topic.draft not in done:
             done.add(topic.draft)
             say(f"{topic.title} …")
-            _topic(reviser, topic)
-            yield len(recorder.lines)
+            for _ in _topic(reviser, topic, seeds):
+                yield len(recorder.lines)
 
 
-def _topic(reviser: Reviser, topic: Topic) -> None:
+def _topic(reviser: Reviser, topic: Topic, seeds: Iterator[int]) -> Iterator[None]:
     pack = Pack([(source.title, source.text) for source in topic.sources]) if topic.sources else None
     labels = reviser.book.labels
     heads, versions = {}, {}
     for k, text in enumerate(paragraphs.split(topic.draft)):
+        seed = next(seeds)
         heads[f"p{k}"] = f"v{k}"
         versions[f"v{k}"] = _seen(reviser, f"v{k}", k, text, ())
         made = [text]
         for label in labels:
-            for strategy in label.usable(None, full=reviser.full, sourced=pack is not None):
-                for seed, own in enumerate(OWN_PROMPTS if strategy.takes_prompt else ("",)):
-                    made += _press(reviser, label, text, strategy.id, seed, own, pack)
-        for seed, other in enumerate(made[1:-1:7]):
-            versions[f"v{k}.{seed}"] = _seen(reviser, f"v{k}.{seed}", k, other, (f"v{k}",), len(versions))
-            for _ in reviser.combine(other, made[2 + seed], 0.5, n=CANDIDATES, seed=seed, pack=pack):
+            own = OWN_PROMPTS[seed % len(OWN_PROMPTS)] if label.strategies[0].takes_prompt else ""
+            made += _press(reviser, label, text, None, seed, own, pack)
+        for number, other in enumerate(made[1:-1:12]):
+            versions[f"v{k}.{number}"] = _seen(reviser, f"v{k}.{number}", k, other, (f"v{k}",), len(versions))
+            for _ in reviser.combine(other, made[2 + number], 0.5, n=CANDIDATES, seed=seed, pack=pack):
                 pass
+        yield
     history = History(heads, versions, [label for label in labels if label.group != "any"])
     for item in digest(history):
         if questions.about(item):
-            for seed in range(CANDIDATES):
-                questions.ask(item, history, reviser.engine, reviser.meaning, seed, threading.Event())
+            questions.ask(item, history, reviser.engine, reviser.meaning, next(seeds), threading.Event())
+    yield
 
 
 def _press(
-    reviser: Reviser, label: Label, text: str, strategy: str, seed: int, own: str, pack: Pack | None
+    reviser: Reviser, label: Label, text: str, strategy: str | None, seed: int, own: str, pack: Pack | None
 ) -> list[str]:
     events = reviser.revise(label, text, n=CANDIDATES, seed=seed, strategy=strategy, own=own, pack=pack)
     return [event.candidate.text for event in events if isinstance(event, Landed)]

@@ -175,9 +175,10 @@ class Person:
         await self.flush()
         self.load = str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
         self.recorder = str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+        shown = self.state["number"]
         self.state = await self.post("/api/study/here", self.here())
-        # The first look tells where they are; only a page of that step opens it.
-        self.state = await self.post("/api/study/here", self.here())
+        if self.state["number"] != shown:  # only a page of the step they are at opens it
+            self.state = await self.post("/api/study/here", self.here())
         self.played.steps.append(self.state["step"])
 
     def here(self) -> dict[str, Any]:
