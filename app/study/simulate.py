@@ -28,6 +28,7 @@ from app.writing.setting import Switches
 
 TRIES = 8
 """How often a request that was refused for the moment (429, 503, 507) is sent again, under the same key."""
+LOOK_SECONDS = 5.0
 SENTENCES = (
     "That is easy to overlook.", "Few people expect this.", "Here the numbers matter.", "This took years to find out.",
     "It can be seen without a microscope.", "Nobody had planned it that way.", "The details are still debated.",
@@ -143,6 +144,7 @@ class Person:
         self.recorder = ""
         self.waiting: list[dict[str, Any]] = []
         self.arms: Sequence[Mapping[str, str]] = ()
+        self.looked = 0.0
 
     @property
     def where(self) -> str:
@@ -249,8 +251,12 @@ class Person:
     # ── HTTP ──
 
     async def think(self) -> None:
+        """And tell now and then that the page is open, as it does by itself."""
         if self.pace:
             await asyncio.sleep(self.rng.expovariate(1 / self.pace))
+            if self.load and time.monotonic() - self.looked > LOOK_SECONDS:
+                self.looked = time.monotonic()
+                await self.post("/api/study/state", {**self.here(), "recorders": self.recorders})
 
     async def page(self, path: str) -> str:
         response = await self.client.get(path, headers={"Accept": "text/html"})
