@@ -267,6 +267,8 @@ def of_study(session: Session, study_id: str) -> Iterator[Value]:
 
 def work_of(session: Session, task: records.Task) -> Work:
     draft_id = str(task.progress.draft_id)
+    stored = records.versions(session, draft_id)
+    scale = store.scale(session, draft_id, stored)
     log = [
         (row["recorder"], Happened(row["server_ms"], row["type"], row["payload"], row["version_id"]))
         for row in records.log(session, draft_id)
@@ -286,9 +288,9 @@ def work_of(session: Session, task: records.Task) -> Work:
             by_model=version.model_id is not None,
             generation_id=version.generation_id,
             parents=tuple(parents.get(version.id, ())),
-            point=store.point(version),
+            point=store.point(version, scale),
         )
-        for version in records.versions(session, draft_id)
+        for version in stored
     ]
     heads = [str(p.head_version_id) for p in store.paragraphs(session, draft_id) if not p.removed and p.head_version_id]
     left = task.progress.left_at

@@ -154,7 +154,7 @@ def feed(session: Session, draft_id: str) -> dict[str, Any]:
 
 
 def _version(version: Version, parents: list[str]) -> dict[str, Any]:
-    point = store.point(version)
+    point = store.point(version, version.scorer_id)
     return {
         "number": version.number,
         "paragraph": version.paragraph_id,

@@ -252,7 +252,7 @@ class _Check:
                 "heads",
                 "on_canvas",
                 "versions",
-                "scorers",
+                "placements",
                 "archived",
             ):
                 if getattr(told, name) != getattr(state, name):
@@ -269,7 +269,8 @@ class _Check:
             yield f"versions.csv, row {number}: its text is not the one that was logged."
         state.versions[row["id"]] = (row["status"], told)
         if row["scorer_id"]:
-            state.scorers[row["id"]] = row["scorer_id"]
+            measured = (float(row["exposition"]), float(row["engagement"]), float(row["spread"]))
+            state.placements[row["id"]] = (*measured, row["scorer_id"])
         if row["archived"] == "True":
             state.archived.add(row["id"])
 
