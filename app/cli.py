@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     import socket
 
     from app.axes.types import Placement
+    from app.db.engine import Database
     from app.settings import Settings
     from app.writing.revise import Reviser
     from app.writing.strategies import Label
@@ -346,8 +350,8 @@ def _export(db: Database, study: str, out: Path) -> dict[str, int]:
     from rich.console import Console
     from rich.progress import Progress
 
-    from app.study.export import ExportError, export
-    from app.writing.export import WrongPath
+    from app.study.export import export
+    from app.writing.export import ExportError, WrongPath
 
     try:
         with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:

@@ -71,6 +71,12 @@ class Recorder:
     def load(self) -> None:
         self._engine.load()
 
+    def add(self, layer: Path) -> str:
+        return self._engine.add(layer)
+
+    def serve(self, tuned_id: str | None) -> None:
+        self._engine.serve(tuned_id)
+
     def close(self) -> None:
         self._engine.close()
 
@@ -145,6 +151,12 @@ class RecordedEngine(Engine):
         self.load()
         assert self._info is not None
         return self._info
+
+    def add(self, layer: Path) -> str:
+        raise EngineError("tuned-recorded", f"{layer.name} can't be put on a recording.", "Run the model itself.")
+
+    def serve(self, tuned_id: str | None) -> None:
+        raise EngineError("tuned-recorded", "The tuned layer of a recording can't be changed.", "Run the model itself.")
 
     def close(self) -> None:
         """Nothing is held."""
