@@ -41,8 +41,8 @@ SCORER = HeadScorer("hashed", WEIGHTS / "minilm.safetensors", Hashed)
 def test_any_text_is_placed_and_explained_or_refused_in_words(text: str) -> None:
     try:
         (placement,) = SCORER.score([text])
-    except Unplaceable as refusal:
-        assert str(refusal).endswith(".")
+    except Unplaceable:
+        assert not any(c.isalpha() for c in text)
         return
     assert np.isfinite([placement.exposition, placement.engagement, placement.spread]).all()
     explanation = SCORER.explain(text)
