@@ -20,7 +20,7 @@ from app.axes import features, normal, shipped
 from app.axes.evaluate import evaluate
 from app.axes.heads import Array
 from app.axes.scorer import BaseScorer, Encoder, HeadScorer, IndependentScorer, MiniLM, WithFeatures, base_encoder
-from app.axes.train import Annotations, Recipe, fit_heads, read
+from app.axes.train import Annotations, Recipe, fit_heads, read, short
 from app.axes.types import Placement, Unplaceable
 from app.llm.store import ModelStore
 from app.settings import Settings
@@ -48,6 +48,7 @@ def held_out(
 ) -> tuple[dict[str, Any], Array, Annotations]:
     """The evaluation, the probabilities it is of, and their quotes; `columns` are the readable features'."""
     seen, unseen = split(data)
+    seen = short(seen)
     heads = fit_heads(encoder.encode([normal.sentence(q) for q in seen.quotes]), seen, recipe, columns)
     vectors = encoder.encode([normal.sentence(q) for q in unseen.quotes])
     probabilities = heads.probabilities(heads.log_odds(vectors))

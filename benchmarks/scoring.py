@@ -40,7 +40,7 @@ def measure() -> dict[str, Any]:
     import torch
 
     store = ModelStore(Settings())
-    scorer, encoder = BaseScorer(store), base_encoder(store)
+    scorer, encoder = BaseScorer(store), base_encoder(store).inner
     scorer.load()
     encoder.load()
     scored, passed, cached, tokens = [], [], [], []

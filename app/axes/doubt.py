@@ -32,7 +32,7 @@ def of(text: str) -> dict[str, float]:
     found = {
         "short": 1 - len(words) / _ENOUGH_WORDS,
         "not-prose": (0.25 - common) / 0.15 if len(words) > 3 else 0.0,
-        "notation": (signs - 0.10) / 0.15,
+        "notation": (signs - 0.07) / 0.08,
         "repeated": (most - 0.2) / 0.3 if len(words) > 5 else 0.0,
         "capitals": 0.4 if normal.shouted(text) else 0.0,
     }

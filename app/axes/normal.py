@@ -16,9 +16,20 @@ _PLAIN = str.maketrans(
 _OPENING = re.compile(r"(?:^|(?<=[\s(\[{—–-]))([\"'])(?=\S)")
 _SPACE = re.compile(r"\s+")
 _FIRST_LETTER = re.compile(r"[^\W\d_]")
+_BEGINNING = re.compile(r"((?:^|[.!?][\"'”’)]*\s+|\n\s*)[\"'“‘(]*)([^\W\d_])")
 _LONE_I = re.compile(r"\bi\b(?!\.)")
 _SHOUTED = 0.6
 """Share of capitals among the letters from which on a sentence is held to be shouted: titles have some 0.2."""
+
+
+def capitalised(text: str) -> str:
+    """A text without capitals, with those at the beginning of its sentences, which are found by them; others as is.
+
+    As long as `text`, so that places in one are places in the other.
+    """
+    if any(c.isupper() for c in text):
+        return text
+    return _BEGINNING.sub(lambda m: m[1] + (m[2].upper() if len(m[2].upper()) == 1 else m[2]), text)
 
 
 def shouted(text: str) -> bool:

@@ -233,7 +233,7 @@ class HeadScorer:
 
 def _split(text: str) -> list[sentences.Sentence]:
     """The sentences that have a letter in them; raises Unplaceable where there is none."""
-    parts = [s for s in sentences.split(text) if any(c.isalpha() for c in s.text)]
+    parts = [s for s in sentences.split(normal.capitalised(text)) if any(c.isalpha() for c in s.text)]
     if not parts:
         raise Unplaceable("This paragraph has no words yet, so it can't be placed. Write a sentence first.")
     return parts

@@ -15,7 +15,7 @@ from app.settings import Settings
 HIDDEN = 576
 BASE = Recipe((*((HIDDEN, 1.0) for _ in BLOCKS), (len(NAMES), 0.1)), penalty=30.0)
 INDEPENDENT = Recipe(((384, 1.0),), penalty=30.0)
-WIDEN = 1.5
+WIDEN = 1.9
 """What the base ensemble's disagreement is multiplied by (docs/axes.md, coverage)."""
 
 

@@ -4,6 +4,8 @@ import threading
 
 import pytest
 
+from app.axes import features
+from app.axes.heads import STRATEGIES
 from app.axes.scorer import BaseScorer, IndependentScorer
 from app.axes.types import Unplaceable
 from app.llm.store import ModelStore
@@ -31,6 +33,8 @@ def test_a_lively_scene_stands_right_of_a_dry_mechanism_and_below_it(scorer: Bas
     dry, lively = scorer.score([DRY, LIVELY])
     assert lively.engagement > dry.engagement + 10
     assert dry.exposition > lively.exposition
+    assert dry.spread < 8
+    assert lively.spread < 8
 
 
 def test_a_new_scorer_gives_the_same_points_alone_together_and_from_threads(scorer: BaseScorer) -> None:
@@ -70,6 +74,26 @@ def test_odd_texts_get_a_finite_point_on_the_canvas(scorer: BaseScorer, text: st
     assert -50 < placement.exposition < 150
     assert -50 < placement.engagement < 150
     assert placement.spread >= 0
+
+
+def test_reasons_name_strategies_features_and_words_that_stand_in_the_text(scorer: BaseScorer) -> None:
+    explanation = scorer.explain(LIVELY)
+    assert explanation.placement == scorer.score([LIVELY])[0]
+    known = {*STRATEGIES, *features.NAMES, "exposition", "engagement"}
+    assert {reason.name for reason in explanation.reasons} <= known
+    engaging = [r for r in explanation.reasons if r.axis == "engagement"]
+    assert engaging
+    assert sum(r.points for r in engaging) > 0
+    for reason in explanation.reasons:
+        assert all(word in LIVELY for word in reason.evidence)
+
+
+def test_probabilities_tell_a_comparison_from_a_mechanism(scorer: BaseScorer) -> None:
+    dry, lively = scorer.probabilities([DRY, LIVELY])
+    analogy, explanation = STRATEGIES.index("ANALOGY"), STRATEGIES.index("EXPL")
+    assert lively[analogy] > dry[analogy]
+    assert dry[explanation] > lively[explanation]
+    assert ((dry > 0) & (dry < 1)).all()
 
 
 def test_the_independent_scorer_is_another_one(scorer: BaseScorer) -> None:
