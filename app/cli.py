@@ -203,6 +203,33 @@ def session_export(
     typer.echo(f"{counts['events.csv']} events and {counts['versions.csv']} versions are in {out}.")
 
 
+@axes_cli.app.command("rescore")
+def axes_rescore(
+    draft: Annotated[str, typer.Option(help="One draft's id, as in the editor's address; all of them without.")] = "",
+) -> None:
+    """Measure what an earlier scorer placed again; the old places are kept with each version."""
+    from app.axes.scorer import BaseScorer
+    from app.llm.store import ModelStore
+    from app.llm.types import EngineError
+    from app.web.errors import Problem
+    from app.writing import rescore
+
+    settings = _settings()
+    scorer = BaseScorer(ModelStore(settings))
+    try:
+        scorer.load()
+        with _database(settings) as db:
+            _upgrade(db)
+            looked_at = rescore.run(db, scorer, draft or None)
+    except EngineError as error:
+        _fail(f"{error.what} {error.mend}")
+    except Problem as problem:
+        raise typer.BadParameter(f"There is no draft {draft}.", param_hint="--draft") from problem
+    for draft_id, versions in looked_at.items():
+        typer.echo(f"{draft_id}: {versions} version(s) looked at.")
+    typer.echo("Every version is on the scale in use." if not looked_at else f"{len(looked_at)} draft(s) are done.")
+
+
 # ── facilitators ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The facilitator's name, as they sign in.")]

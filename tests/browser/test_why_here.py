@@ -78,6 +78,11 @@ def test_reasons_tint_halo_and_the_label_that_moves_most(
     expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0, timeout=30_000)
 
+    page.locator(".handles .node[data-kind=proposed]").last.click()
+    page.keyboard.press("a")
+    expect(page.locator("#opened .tag")).to_have_text("archived")
+    expect(page.locator(".handles .node:focus")).to_have_count(1)
+
     node(page, 3).click()
     expect(why(page).locator(".spread")).to_contain_text("Very uncertain: give or take 18 points")
     page.get_by_role("button", name="What the marks mean").click()

@@ -18,7 +18,8 @@ import app.writing.invariants  # noqa: F401  (adds its rules to the check)
 from app.axes.types import Unplaceable
 from app.db.check import check
 from app.settings import PROJECT_ROOT, Settings
-from app.writing import export
+from app.web.errors import Problem
+from app.writing import export, rescore
 from app.writing.landing import Point, Region
 from app.writing.why import ENOUGH, Move, most, moves
 from tests.conftest import ORIGIN, OWN_PAGE
@@ -345,6 +346,20 @@ def test_a_stopped_server_goes_on_where_it_was(desk: Desk, restarted: Restart) -
     assert clean(desk.client)
 
 
+def test_all_drafts_can_be_measured_again_at_once(desk: Desk) -> None:
+    other = Desk(desk.client, "Another draft of one cell.")
+    place(other)
+    db = desk.client.app.state.db  # type: ignore[attr-defined]
+    second = ScriptedScorer(2)
+    with pytest.raises(Problem):
+        rescore.run(db, second, "nobody's")
+    assert rescore.run(db, second, other.id) == {other.id: 1}
+    assert head(desk)["placement"]["scorer_id"] == "scripted"
+    assert rescore.run(db, second) == {desk.id: 3}
+    assert rescore.run(db, second) == {}
+    assert clean(desk.client)
+
+
 def test_what_cannot_be_placed_any_more_keeps_its_place_and_holds_nothing_up(
     desk: Desk, restarted: Restart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -396,9 +411,10 @@ def test_points_of_two_scales_are_not_compared(desk: Desk, restarted: Restart) -
 
 
 def test_every_reason_has_words() -> None:
+    from app.axes import features
     from app.axes.heads import STRATEGIES
 
-    names = {*STRATEGIES, "exposition", "engagement"}
+    names = {*STRATEGIES, *features.NAMES, "exposition", "engagement"}
     table = (PROJECT_ROOT / "static" / "js" / "words.js").read_text("utf-8")
     table = table[table.index("const REASONS") : table.index("const STRATEGY")]
     assert names <= set(re.findall(r"^  (\w+): \[", table, re.MULTILINE))
