@@ -193,8 +193,9 @@ def memory_errors() -> Iterator[None]:
         asked = re.search(r"allocate (\d+) bytes|allocate ([\d.]+ [KMGT]iB)", text)
         more = "" if asked is None else f": {asked[2] or f'{int(asked[1]) / 2**20:,.0f} MiB'} more were asked for"
         raise ZOError(
-            f"There is not enough memory{more}. What helps, in this order: --cache-prefix batch, a smaller --batch-size with more --accumulate, "
-            "--no-both-signs, --part mlp. --dry-run tells beforehand what a run takes."
+            f"There is not enough memory{more}. What helps, in this order: --cache-prefix batch, a smaller "
+            "--batch-size with more --accumulate, --no-both-signs, --part mlp. "
+            "--dry-run tells beforehand what a run takes."
         ) from error
 
 

@@ -48,7 +48,7 @@ def test_a_config_that_cannot_be_right_is_refused_before_a_model_is_loaded(wrong
         ('{"prompt": "a", "response": "b"}\n\n[1]', "line 3"),
         ('{"prompt": "a", "response": "b"}\n{"prompt": "a"}', 'line 2: "response"'),
         ('{"prompt": "", "response": "b"}', 'line 1: "prompt"'),
-        ('{"prompt": "a", "response": "' + "b" * 300 + '"}', "line 1: it has 302 tokens and the limit is 200"),
+        (f'{{"prompt": "a", "response": "{"b" * 300}"}}', "line 1: it has 302 tokens and the limit is 200"),
         ('{"prompt_ids": [1, "x"], "response": "b"}', "line 1"),
         ('{"messages": [{"role": "user", "content": "a"}], "response": "b"}', "chat template"),
     ],
@@ -100,7 +100,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_log(letters, choic
             with torch.no_grad():
                 next(iter(trainer.master.values.values())).fill_(float("nan"))
 
-    with pytest.raises(Diverged, match="step 2.*nan"):
+    with pytest.raises(Diverged, match=r"step 2.*nan"):
         trainer.fit(choices, out=tmp_path, on_progress=poison)
     assert len(SeedLog.load(tmp_path).gradients) == 2
 
@@ -175,7 +175,7 @@ def test_a_finished_or_another_run_is_not_written_over(letters, choices, tmp_pat
 def test_memory_errors_say_how_much_and_what_helps():
     from app.zo.losses import memory_errors
 
-    with pytest.raises(ZOError, match="76,293,945,312 MiB more.*--cache-prefix batch"), memory_errors():
+    with pytest.raises(ZOError, match=r"76,293,945,312 MiB more.*--cache-prefix batch"), memory_errors():
         torch.empty(20_000_000_000_000_000)
     with pytest.raises(RuntimeError, match="other"), memory_errors():
         raise RuntimeError("other")

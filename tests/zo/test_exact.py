@@ -170,8 +170,8 @@ def test_beginnings_in_common_are_held_once(letters, responses):
 
 
 def test_the_mean_of_the_estimate_is_the_gradient(letters, responses):
-    """Along z the estimate is z'(grad), and the mean of z times it is the gradient. Over n directions each coordinate's
-    mean lies within 5 standard errors, |grad| / sqrt(n) at most, and the mean square within 5 sqrt(2 / n) of |grad|^2."""
+    """Along z the estimate is z'(grad), and the mean of z times it is the gradient. Over n directions each mean lies
+    within 5 standard errors, |grad| / sqrt(n) at most, and the mean square within 5 sqrt(2 / n) of |grad|^2."""
     trainer = ZOTrainer(tiny(), ResponseLoss(letters), replace(BASE, part="mlp", batch_size=4))
     source = trainer.source(responses[:4])
     batch = trainer.batch(source, 4, 0)
@@ -246,8 +246,9 @@ def test_published_mezo_is_the_same_estimator(build, letters, choices):
 def test_smollm_block_by_block_is_the_model(smollm):
     """The fast path on the default model: its loss against the whole forward; the weights come back bit for bit."""
     model, tokenizer, _ = smollm
-    rows = [{"prompt": f"{text} It was", "options": [" terrible", " great"], "label": i % 2}
-            for i, text in enumerate(["a warm and funny film", "dull", "the songs alone are worth it", "noise"])]  # fmt: skip
+    texts = ["a warm and funny film", "dull", "the songs alone are worth it", "noise"]
+    options = [" terrible", " great"]
+    rows = [{"prompt": f"{text} It was", "options": options, "label": i % 2} for i, text in enumerate(texts)]
     before = fingerprint(model.state_dict())
     losses = []
     for change in ({}, WHOLE):
@@ -297,7 +298,7 @@ def test_a_model_of_another_shape_is_refused_by_what_it_lacks(letters):
 
     from app.zo.types import UnknownModel
 
-    with pytest.raises(UnknownModel, match="gpt2.*model.layers"):
+    with pytest.raises(UnknownModel, match=r"gpt2.*model\.layers"):
         Decoder(GPT2LMHeadModel(GPT2Config(n_embd=16, n_layer=2, n_head=2, vocab_size=64)))
 
 
