@@ -30,7 +30,7 @@ def small(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("small")
     tokenizer = AutoTokenizer.from_pretrained(ModelStore(Settings()).default_folder())
-    tiny(vocab_size=len(tokenizer)).save_pretrained(folder)
+    tiny(vocab_size=len(tokenizer), num_hidden_layers=12).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -69,7 +69,7 @@ def test_every_help_has_an_example_and_it_runs_as_printed(small, tmp_path, monke
 def test_what_a_program_reads_is_json(small, tmp_path):
     found = json.loads(run("locate", small, "--json", "--report", tmp_path / "page.html").stdout)
     assert {"layer", "rule", "profile"} <= set(found)
-    assert len(found["profile"]) == 4
+    assert len(found["profile"]) == 12
     page = (tmp_path / "page.html").read_text()
     assert "Plotly.newPlot" in page
     assert not re.search(r'<script[^>]+src=|<link[^>]+href="http', page)
@@ -87,7 +87,7 @@ def test_what_a_program_reads_is_json(small, tmp_path):
         (["tune", "{small}", "{data}", "--out", "{out}", "--rate", "0"], "rate"),
         (["tune", "{small}", "{data}", "--out", "{out}", "--epsilon", "nan"], "epsilon"),
         (["tune", "{small}", "{data}", "--out", "{out}", "--layer", "x"], "--layer"),
-        (["tune", "{small}", "{data}", "--out", "{out}", "--layer", "9"], "0 to 3"),
+        (["tune", "{small}", "{data}", "--out", "{out}", "--layer", "12"], "0 to 11"),
         (["tune", "{small}", "{out}/nothing.jsonl", "--out", "{out}"], "No such file"),
         (["tune", "/nowhere", "{data}", "--out", "{out}"], "not on this machine"),
         (["tune", "{small}", "{data}", "--out", "{out}", "--resume", "--batch-size", "4"], "no run to resume"),
