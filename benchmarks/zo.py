@@ -2,6 +2,7 @@
 
     python -m benchmarks.zo locate
     python -m benchmarks.zo speed   --sst2 FOLDER [--rounds 5]
+    python -m benchmarks.zo memory  --sst2 FOLDER
     python -m benchmarks.zo quality --sst2 FOLDER --work FOLDER [--steps 600] [--seeds 0,1,2]
     python -m benchmarks.zo layers  --sst2 FOLDER
     python -m benchmarks.zo sweep_layers --sst2 FOLDER --work FOLDER [--steps 100]
@@ -64,14 +65,27 @@ def locate(arguments: argparse.Namespace) -> None:
 
 
 def speed(arguments: argparse.Namespace) -> None:
-    import subprocess
+    """Rounds are kept as they are done; the medians are over all that there are."""
+    training, _, _ = _sst2(arguments.sst2)
+    model, tokenizer, base = _default()
+    block = find_dominant_layer(model, tokenizer, CALIBRATION).layer
+    del model
+    lines = RESULTS / "zo-speed.jsonl"
+    measuring.step_times(
+        lambda: _default()[0], lambda own: OptionChoice(tokenizer, own.one_pass_options), training[: 16 * 8],
+        measuring.bench_config(block, 16), arguments.rounds, arguments.regimes,
+        lambda one: _append(lines, {"machine": measuring.machine(), "regimes": one}),
+    )  # fmt: skip
+    rounds = [line["regimes"] for line in _lines(lines)]
+    times = measuring.medians(rounds)
+    _write("zo-speed.json", {"machine": measuring.machine(), "model": base.model_id, "layer": block, "batch_size": 16,
+                             "rounds": len(rounds), "regimes": times, **measuring.ratios(times)})  # fmt: skip
 
-    command = ["--model", "default", "--data", str(arguments.sst2 / "train.tsv"), "--batch-size", "16", "--json"]
-    out = subprocess.run(
-        [*measuring.command(command), "--rounds", str(arguments.rounds)], check=True, stdout=subprocess.PIPE, text=True
-    )
-    found = json.loads(out.stdout)
-    _write("zo-speed.json", {**found, "command": "python -m benchmarks.zo speed --sst2 …"})
+
+def memory(arguments: argparse.Namespace) -> None:
+    again = ["--model", "default", "--data", str(arguments.sst2 / "train.tsv"), "--batch-size", "16", "--layer", "11"]
+    found = measuring.peaks(measuring.command(again), arguments.regimes)
+    _write("zo-memory.json", {"machine": measuring.machine(), "peak_bytes": found})
 
 
 def quality(arguments: argparse.Namespace) -> None:
@@ -169,7 +183,7 @@ def corpus(arguments: argparse.Namespace) -> None:
 def table(arguments: argparse.Namespace) -> None:
     """The quality runs there are, at equal steps and at equal time, as Markdown."""
     costs = json.loads((RESULTS / "zo-speed.json").read_text())["regimes"]
-    ours = costs["ours"]["seconds"]["processor"]
+    ours = costs["ours"]["processor"]
     charged = {"dominant": "ours", "mezo": "mezo", "lora": "lora", "adamw": "adamw"}
     print("| method | rate | seed | step | validation loss | accuracy | in our time: step | loss | accuracy |")
     print("|---|---|---|---|---|---|---|---|---|")
@@ -177,7 +191,7 @@ def table(arguments: argparse.Namespace) -> None:
         if "diverged" in run:
             print(f"| {run['method']} | {run['rate']:g} | {run['seed']} | diverged | | | | | |")
             continue
-        allowed = run["steps"] * ours / costs[charged[run["method"]]]["seconds"]["processor"]
+        allowed = run["steps"] * ours / costs[charged[run["method"]]]["processor"]
         best = min(run["validations"], key=lambda v: v["loss"])
         timed = min((v for v in run["validations"] if v["step"] <= allowed), key=lambda v: v["loss"])
         print(f"| {run['method']} | {run['rate']:g} | {run['seed']} | {best['step']} of {run['steps']} "
@@ -232,7 +246,9 @@ def _arguments() -> argparse.Namespace:
         return lambda text: [kind(part) for part in text.split(",")]
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["locate", "speed", "quality", "layers", "sweep_layers", "corpus", "table"])
+    parser.add_argument(
+        "part", choices=["locate", "speed", "memory", "quality", "layers", "sweep_layers", "corpus", "table"]
+    )
     parser.add_argument("--sst2", type=Path, default=Path(os.environ.get("SST2", "data/sst2")))
     parser.add_argument("--work", type=Path, default=PROJECT_ROOT / "data/zo")
     parser.add_argument("--corpus", type=Path)
@@ -244,6 +260,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=numbers(int), default=[0, 1, 2])
     parser.add_argument("--methods", type=numbers(str), default=[*METHODS])
     parser.add_argument("--layers", type=numbers(int), default=[*LAYERS])
+    parser.add_argument("--regimes", type=numbers(str), default=measuring.all_regimes())
     parser.add_argument("--rates", type=numbers(float), default=[3e-5, 1e-4])
     return parser.parse_args()
 

@@ -28,6 +28,10 @@ _RATE = 1e-9
 MakeObjective = Callable[[Config], Objective]
 
 
+Round = dict[str, dict[str, float]]
+"""For each regime, the seconds of a step by part, `total` by the clock and of the `processor`."""
+
+
 def step_times(
     load: Callable[[], nn.Module],
     objective: MakeObjective,
@@ -35,44 +39,44 @@ def step_times(
     config: Config,
     rounds: int,
     regimes: Sequence[str],
-    tell: Callable[[str], None] = lambda line: None,
-) -> dict[str, Any]:
-    """Each regime on a model of its own. Gives per regime the seconds of a step by part, in all, and of processor time.
-
-    Raises ZOError where there are too few rows.
-    """
+    after_round: Callable[[Round], None] = lambda one: None,
+) -> list[Round]:
+    """Each regime on a model of its own, one step of each in every round. Raises ZOError for too few rows."""
     if len(rows) < config.batch_size:
         raise ZOError(f"A batch of {config.batch_size} needs as many examples; there are {len(rows)}.")
     trainers: dict[str, ZOTrainer] = {}
     sources: dict[str, Any] = {}
-    found: dict[str, Any] = {}
     for name in regimes:
         own = regime(name, config)
         trainers[name] = ZOTrainer(load(), objective(own), own)
-        began = time.perf_counter()
         sources[name] = trainers[name].source(rows)
-        found[name] = {"prefix_seconds_per_example": (time.perf_counter() - began) / len(rows)}
-        _step(trainers[name], sources[name], len(rows), 0)
-    measured: dict[str, list[dict[str, float]]] = {name: [] for name in regimes}
-    for step in range(1, rounds + 1):
-        for name in regimes:
-            measured[name].append(_step(trainers[name], sources[name], len(rows), step))
-        tell(f"round {step} of {rounds}: " + ", ".join(f"{n} {measured[n][-1]['total']:.2f} s" for n in regimes))
-    for name in regimes:
-        parts = sorted({part for one in measured[name] for part in one})
-        found[name]["seconds"] = {p: round(median(one.get(p, 0.0) for one in measured[name]), 4) for p in parts}
-    return found
+    measured: list[Round] = []
+    for step in range(rounds):
+        measured.append({name: _step(trainers[name], sources[name], len(rows), step) for name in regimes})
+        after_round(measured[-1])
+    return measured
 
 
-def ratios(found: Mapping[str, Any]) -> dict[str, float]:
-    """How many of our steps one of another regime takes, in seconds by the clock and of the processor."""
-    ours = found["ours"]["seconds"]
+def medians(rounds: Sequence[Round]) -> dict[str, dict[str, float]]:
+    """Over the rounds, for each regime and part."""
+    return {
+        name: {
+            part: round(median(one[name].get(part, 0.0) for one in rounds), 4)
+            for part in sorted({part for one in rounds for part in one[name]})
+        }
+        for name in rounds[0]
+    }
+
+
+def ratios(found: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """How many of our steps one of another regime takes, by the clock and in processor time, from `medians`."""
+    ours = found["ours"]
     told = {}
     for name in found:
         if name != "ours":
             key = f"ratio_vs_{name.replace('-', '_')}"
-            told[key] = round(found[name]["seconds"]["total"] / ours["total"], 2)
-            told[f"{key}_processor"] = round(found[name]["seconds"]["processor"] / ours["processor"], 2)
+            told[key] = round(found[name]["total"] / ours["total"], 2)
+            told[f"{key}_processor"] = round(found[name]["processor"] / ours["processor"], 2)
     return told
 
 

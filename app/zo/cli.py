@@ -368,11 +368,15 @@ def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short
             if unknown:
                 raise ZOError(f"--regimes: there is no {', '.join(sorted(unknown))}; there are {names_of(measuring)}.")
             del network
-            used = rows[: batch_size * (rounds + 1)]
-            times = measuring.step_times(
-                lambda: _load(found, dtype, device)[0], make, used, config, rounds, names,
-                lambda line: typer.echo(line, err=True),
-            )  # fmt: skip
+            used = rows[: batch_size * rounds]
+
+            def say(one: measuring.Round) -> None:
+                typer.echo(", ".join(f"{name} {one[name]['total']:.2f} s" for name in names), err=True)
+
+            rounds_done = measuring.step_times(
+                lambda: _load(found, dtype, device)[0], make, used, config, rounds, names, say
+            )
+            times = measuring.medians(rounds_done)
             told: dict[str, Any] = {
                 "machine": measuring.machine(), "model": found.model_id, "layer": block, "dtype": dtype,
                 "batch_size": batch_size, "rounds": rounds, "regimes": times,
@@ -391,7 +395,7 @@ def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short
                 _print(told)
             else:
                 for name in names:
-                    typer.echo(f"{name}: {times[name]['seconds']['total']:.2f} s a step")
+                    typer.echo(f"{name}: {times[name]['total']:.2f} s a step")
 
     return app
 

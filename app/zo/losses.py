@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -189,10 +190,12 @@ def memory_errors() -> Iterator[None]:
         text = str(error)
         if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "can't allocate memory" not in text:
             raise
+        asked = re.search(r"allocate (\d+) bytes|allocate ([\d.]+ [KMGT]iB)", text)
+        more = "" if asked is None else f": {asked[2] or f'{int(asked[1]) / 2**20:,.0f} MiB'} more were asked for"
         raise ZOError(
-            f"There is not enough memory: {text.splitlines()[0] if text else 'the system gave none'} "
-            "What helps, in this order: --cache-prefix batch, a smaller --batch-size with more --accumulate, "
-            "--no-both-signs, --part mlp. --dry-run tells beforehand what a run takes."
+            f"There is not enough memory{more}. What helps, in this order: --cache-prefix batch, a smaller "
+            "--batch-size with more --accumulate, --no-both-signs, --part mlp. "
+            "--dry-run tells beforehand what a run takes."
         ) from error
 
 

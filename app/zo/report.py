@@ -54,8 +54,8 @@ def bench_page(found: Mapping[str, Any], path: Path) -> None:
     from plotly.graph_objects import Bar, Figure
 
     names = [*found["regimes"]]
-    parts = sorted({p for n in names for p in found["regimes"][n]["seconds"]} - {"total", "processor"})
-    bars = [Bar(name=p, x=names, y=[found["regimes"][n]["seconds"].get(p, 0) for n in names]) for p in parts]
+    parts = sorted({p for n in names for p in found["regimes"][n]} - {"total", "processor"})
+    bars = [Bar(name=p, x=names, y=[found["regimes"][n].get(p, 0) for n in names]) for p in parts]
     figure = Figure(bars)
     figure.update_layout(barmode="stack")
     _titled(figure, "Seconds of a step, by part", "", "seconds")

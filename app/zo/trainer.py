@@ -379,6 +379,8 @@ class ZOTrainer:
             run = self._resumed(log, path, run)
         elif resume and path is not None and self.config.method == "zo":
             raise ZOError(f"There is no run to resume in {path.parent}.")
+        if self._world > 1:
+            torch.distributed.barrier()  # all have looked at what is there before one of them writes
         if writes and path is not None:
             run.writer = replace(log, gradients=tuple(run.gradients)).appending(path)
             run.progress = path.with_name(PROGRESS_NAME)

@@ -16,6 +16,7 @@ from app.zo.noise import Rademacher
 from app.zo.objective import CallableObjective, OptionChoice, PreferenceMargin, ResponseLoss
 from app.zo.trainer import ZOTrainer
 from app.zo.types import Config
+from tests.zo.conftest import tiny
 
 FLOAT32 = 2e-5
 """Losses of a few nats, summed in another order: seen up to 3e-6."""
@@ -168,14 +169,12 @@ def test_beginnings_in_common_are_held_once(letters, responses):
     assert Tree(rows, share=False).size == sum(len(row.ids) for row in rows)
 
 
-def test_the_mean_of_the_estimate_is_the_gradient(letters, responses, build):
-    """Along z the estimate is z'(grad); its mean over directions of z g is the gradient. For 64 coordinates and 1,500
-    directions the error of the mean is bounded by 5 standard errors: each coordinate's variance is at most |grad|^2."""
-    model = build()
-    config = replace(BASE, part="mlp", batch_size=8)
-    trainer = ZOTrainer(model, ResponseLoss(letters), config)
-    source = trainer.source(responses[:8])
-    batch = trainer.batch(source, 8, 0)
+def test_the_mean_of_the_estimate_is_the_gradient(letters, responses):
+    """Along z the estimate is z'(grad), and the mean of z times it is the gradient. Over n directions each mean lies
+    within 5 standard errors, |grad| / sqrt(n) at most, and the mean square within 5 sqrt(2 / n) of |grad|^2."""
+    trainer = ZOTrainer(tiny(), ResponseLoss(letters), replace(BASE, part="mlp", batch_size=4))
+    source = trainer.source(responses[:4])
+    batch = trainer.batch(source, 4, 0)
     for tensor in trainer.tensors.values():
         tensor.requires_grad_(True)
     source.mean_loss(batch[0][1]).backward()
@@ -183,16 +182,17 @@ def test_the_mean_of_the_estimate_is_the_gradient(letters, responses, build):
     for tensor in trainer.tensors.values():
         tensor.requires_grad_(False)
     norm = float(sum(g.square().sum() for g in true.values()) ** 0.5)
-    directions = 1500
+    directions = 300
     mean = {name: torch.zeros_like(g) for name, g in true.items()}
+    square = 0.0
     for step in range(directions):
         gradient = trainer.difference(batch, step, 1e-3) / 2e-3
+        square += gradient**2 / directions
         for index, name in enumerate(trainer.master.values):
             Rademacher().add_(mean[name], trainer.master._key(step, 0, index), gradient / directions)
-    name = max(true, key=lambda n: float(true[n].norm()))
-    error = (mean[name] - true[name]).view(-1)
-    assert float(error.abs().max()) < 5 * norm / directions**0.5
-    assert float((mean[name] * true[name]).sum() / true[name].square().sum()) == pytest.approx(1, abs=0.25)
+    assert max(float((mean[n] - true[n]).abs().max()) for n in true) < 5 * norm / directions**0.5
+    assert abs(square / norm**2 - 1) < 5 * (2 / directions) ** 0.5
+    assert float(sum((mean[n] * true[n]).sum() for n in true)) / norm**2 > 0.5
 
 
 def test_preference_and_functions_of_ones_own_go_the_same_way(build, letters):
@@ -246,8 +246,9 @@ def test_published_mezo_is_the_same_estimator(build, letters, choices):
 def test_smollm_block_by_block_is_the_model(smollm):
     """The fast path on the default model: its loss against the whole forward; the weights come back bit for bit."""
     model, tokenizer, _ = smollm
-    rows = [{"prompt": f"{text} It was", "options": [" terrible", " great"], "label": i % 2}
-            for i, text in enumerate(["a warm and funny film", "dull", "the songs alone are worth it", "noise"])]  # fmt: skip
+    texts = ["a warm and funny film", "dull", "the songs alone are worth it", "noise"]
+    options = [" terrible", " great"]
+    rows = [{"prompt": f"{text} It was", "options": options, "label": i % 2} for i, text in enumerate(texts)]
     before = fingerprint(model.state_dict())
     losses = []
     for change in ({}, WHOLE):
@@ -297,7 +298,7 @@ def test_a_model_of_another_shape_is_refused_by_what_it_lacks(letters):
 
     from app.zo.types import UnknownModel
 
-    with pytest.raises(UnknownModel, match="gpt2.*model.layers"):
+    with pytest.raises(UnknownModel, match=r"gpt2.*model\.layers"):
         Decoder(GPT2LMHeadModel(GPT2Config(n_embd=16, n_layer=2, n_head=2, vocab_size=64)))
 
 
