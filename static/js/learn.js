@@ -90,20 +90,22 @@ function layerRow(layer) {
   return row({
     id: layer.tuned_id, current, action, verdict: layer.verdict,
     title: el("span", {}, "Layer ", el("code", {}, layer.tuned_id)),
-    about: `Learnt ${ago(layer.made_at)} from ${plural(layer.pairs, "pair")}${from}; block ${layer.block}, ${plural(layer.steps, "step")}.${layer.fits ? "" : " It was tuned on another model, so it can’t write here."}`,
+    about: `Learnt ${ago(layer.made_at)} from ${plural(layer.pairs, "pair")} of a confirmed and a discarded version${from}; block ${layer.block}, ${plural(layer.steps, "step")}.${layer.fits ? "" : " It was tuned on another model, so it can’t write here."}`,
     details: scorecard(layer.scorecard, layer.tuned_id),
   });
 }
+
+const nats = (value) => value.toFixed(3).replace("-", "−");
 
 function scorecard(card, id) {
   if (!card?.strategies) return null;
   const contenders = CONTENDERS.filter(([name]) => card[name]);
   const line = (title, it) => el("tr", {}, el("th", { scope: "row" }, title), el("td", {}, it.pairs),
-    contenders.map(([name]) => [el("td", {}, `${Math.round(100 * it[name].accuracy)} %`), el("td", {}, it[name].margin.toFixed(3))]));
+    contenders.map(([name]) => [el("td", {}, `${Math.round(100 * it[name].accuracy)} %`), el("td", {}, nats(it[name].margin))]));
   const { mean, low, high } = card.gain;
   return el("details", { data: { key: `card-${id}` } },
     el("summary", {}, "Scorecard"),
-    el("p", { class: "dim" }, `On ${plural(card.pairs, "pair")} of ${plural(card.paragraphs, "paragraph")} it had not seen: how often the confirmed version is the likelier, and by how many nats a token. Gain over what was in service: ${mean.toFixed(3)} nats (95 % interval ${low.toFixed(3)} to ${high.toFixed(3)}).`),
+    el("p", { class: "dim" }, `On ${plural(card.pairs, "pair")} of ${plural(card.paragraphs, "paragraph")} it had not seen: how often the confirmed version is the likelier, and by how many nats a token. Gain over what was in service: ${nats(mean)} nats (95 % interval ${nats(low)} to ${nats(high)}).`),
     el("div", { class: "scores-scroll", tabindex: "0", role: "region", "aria-label": `Scorecard of layer ${id}` },
       el("table", { class: "scores" },
         el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Strategy"), el("th", { scope: "col" }, "Pairs"),
