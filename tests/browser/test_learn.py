@@ -75,9 +75,9 @@ def test_from_a_session_to_a_layer_in_service_and_back(
     learning: Server, editor: Callable[..., Page], complaints: Complaints
 ) -> None:
     page = editor(learning)
-    labels_wake_up(page)
     place_all(page)
     node(page, 1).click()
+    labels_wake_up(page)
     press_and_wait(page, "Use an Analogy")
     results(page).first.click()
     page.get_by_role("button", name="Confirm", exact=True).click()
@@ -93,6 +93,7 @@ def test_from_a_session_to_a_layer_in_service_and_back(
 
     page.locator("#model").click()
     switch = page.get_by_role("switch", name="Let this machine’s model learn from what I confirm")
+    expect(switch).to_be_enabled()
     expect(switch).not_to_be_checked()
     switch.focus()
     page.keyboard.press("Space")
@@ -122,26 +123,27 @@ def test_from_a_session_to_a_layer_in_service_and_back(
     no_violation(page, "layers")
     card.get_by_role("button", name="Put in service").focus()
     page.keyboard.press("Enter")
-    expect(card).to_have_attribute("aria-current", "true")
+    # The first layer has the scripted server load what a real one has loaded already.
+    expect(card).to_have_attribute("aria-current", "true", timeout=60_000)
     expect(card.locator("details")).to_have_attribute("open", "")
 
     page.get_by_role("link", name="Back to your draft").click()
     page.locator(".paragraph textarea").first.wait_for(state="attached")
-    labels_wake_up(page)
     place_all(page)
     node(page, 1).click()
+    labels_wake_up(page)
     assert tuned_id in model_of_the_next_version(page), "the version tells who wrote it"
 
     page.locator("#model").click()
     expect(page.locator(".model-pop")).to_contain_text(tuned_id)
     page.get_by_role("link", name="Layers it has learnt").click()
     page.get_by_role("button", name=f"Take back: layer {tuned_id}").click()
-    expect(page.locator(".layer[aria-current=true]")).to_contain_text("The untuned model")
+    expect(page.locator(".layer[aria-current=true]")).to_contain_text("The untuned model", timeout=20_000)
     page.get_by_role("switch").uncheck()
     expect(page.get_by_text("There are 0 discarded versions")).to_be_visible()
     page.get_by_role("link", name="Back to your draft").click()
-    labels_wake_up(page)
     node(page, 1).click()
+    labels_wake_up(page)
     assert tuned_id not in model_of_the_next_version(page)
     assert complaints.none(), complaints
 
