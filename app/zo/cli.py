@@ -45,7 +45,7 @@ ObjectiveOption = Annotated[ObjectiveName, typer.Option(help="What the data's li
 LayerOption = Annotated[str, typer.Option(help="dominant, all, a block's number, or several: 1,30.")]
 
 
-def commands(find: Find) -> typer.Typer:
+def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short; all close over `find`)
     """The command group, which finds models by `find`; `find` fails in its own way for a name it doesn't know."""
     app = typer.Typer(
         help="Zeroth-order fine-tuning of the dominant layer: locate, tune, evaluate, replay, merge, sweep, bench.",
@@ -115,7 +115,8 @@ def commands(find: Find) -> typer.Typer:
     ) -> None:
         """Tune one layer with forward passes only.
 
-        Example: `spatialbalancing zo tune default docs/examples/analogies.jsonl --steps 20 --batch-size 4 --out tuned/first`
+        Example: `spatialbalancing zo tune default docs/examples/analogies.jsonl
+        --steps 20 --batch-size 4 --out tuned/first`
 
         On two processes: `torchrun --nproc-per-node 2 -m app zo tune …`
         """
@@ -273,7 +274,134 @@ def commands(find: Find) -> typer.Typer:
             typer.echo(f"  vllm serve {out} --served-model-name {name}")
             typer.echo(f"  SPATIAL_LLM_URL=http://127.0.0.1:8000/v1 SPATIAL_MODEL={name} spatialbalancing serve")
 
+    @app.command()
+    def sweep(
+        model: ModelArgument,
+        data: DataArgument,
+        out: Annotated[Path, typer.Option(help="A folder; a sweep interrupted there goes on.")],
+        validation: Annotated[Path, typer.Option(help="Held-out data of the same form.")],
+        layers: Annotated[str, typer.Option(help="Blocks, with commas; all by default.")] = "",
+        rates: Annotated[str, typer.Option(help="Learning rates, with commas; the best counts.")] = "1e-5",
+        steps: int = 100,
+        batch_size: int = 16,
+        validate_every: int = 50,
+        objective: ObjectiveOption = "response",
+        part: Annotated[Part, typer.Option(help="Of each block.")] = "all",
+        seed: int = 0,
+        max_tokens: int = 2048,
+        dtype: DTypeOption = "float32",
+        device: DeviceOption = "cpu",
+        as_json: Json = False,
+    ) -> None:
+        """Tune each block alone and draw what it reaches beside the activation profile (OUT/sweep.html).
+
+        Example: `spatialbalancing zo sweep default docs/examples/reviews.tsv --validation docs/examples/reviews.tsv
+        --layers 2,11 --steps 2 --batch-size 4 --out tuned/sweep`
+        """
+        with _told():
+            rows, held_out = read(data), read(validation)
+            found = find(model)
+            network, tokenizer = _load(found, dtype, device)
+            profile = _profile(network, tokenizer, None, None)
+
+            from app.zo import sweep as sweeping
+            from app.zo.report import sweep_page
+            from app.zo.types import Base
+
+            kind: ObjectiveName = "options" if data.suffix == ".tsv" else objective
+            config = Config(
+                layer=0, part=part, steps=steps, batch_size=batch_size, validate_every=validate_every, seed=seed
+            )
+            chosen = _numbers(layers, int, "--layers") or range(len(profile.blocks))
+            runs = sweeping.sweep(
+                network, Base(found.model_id, found.sha256), make_objective(kind, tokenizer, max_tokens),
+                rows, held_out, config, chosen, _numbers(rates, float, "--rates"), out,
+                lambda line: typer.echo(line, err=True),
+            )  # fmt: skip
+            sweep_page(found.model_id, profile, [run for run in runs if run["loss"] is not None], out / "sweep.html")
+            if as_json:
+                _print({"model": found.model_id, "finder": profile.as_json(), "runs": runs})
+            else:
+                typer.echo(f"{len(runs)} runs are in {out}, drawn in {out / 'sweep.html'}.")
+
+    @app.command()
+    def bench(
+        model: Annotated[str, typer.Option(help="`default`, a Hugging Face id or a folder.")],
+        data: Annotated[Path, typer.Option(help="JSONL, or .tsv of sentence and 0 or 1 (SST-2).")],
+        batch_size: int = 16,
+        rounds: Annotated[int, typer.Option(help="Steps of each regime.")] = 5,
+        regimes: Annotated[str, typer.Option(help="With commas; all by default.")] = "",
+        layer: Annotated[str, typer.Option(help="The tuned block; the finder's by default.")] = "dominant",
+        part: Annotated[Part, typer.Option(help="Of the block, in our regime.")] = "all",
+        memory: Annotated[bool, typer.Option(help="Measure peak memory too, a process for each regime.")] = True,
+        objective: ObjectiveOption = "response",
+        dtype: DTypeOption = "float32",
+        device: DeviceOption = "cpu",
+        report: Annotated[Path | None, typer.Option(help="Write a page with a plot.")] = None,
+        as_json: Json = False,
+        one: Annotated[str, typer.Option(hidden=True)] = "",
+    ) -> None:
+        """Measure a step against MeZO as published, the paper's method alone, a tuned MeZO, ZO-LoRA and AdamW.
+
+        Example: `spatialbalancing zo bench --model default --data docs/examples/reviews.tsv --batch-size 16
+        --rounds 1 --json`
+        """
+        with _told():
+            rows = read(data)
+            found = find(model)
+            network, tokenizer = _load(found, dtype, device)
+            block = _profile(network, tokenizer, None, None).layer if layer == "dominant" else int(layer)
+
+            from app.zo import bench as measuring
+
+            kind: ObjectiveName = "options" if data.suffix == ".tsv" else objective
+            config = measuring.bench_config(block, batch_size, part)
+
+            def make(own: Config) -> Objective:
+                return make_objective(kind, tokenizer, one_pass=own.one_pass_options)
+
+            if one:
+                _print({"peak_bytes": measuring.one_peak(one, network, make, rows[: 8 * batch_size], config)})
+                return
+            names = [name for name in regimes.split(",") if name] or measuring.all_regimes()
+            unknown = set(names) - set(measuring.all_regimes())
+            if unknown:
+                raise ZOError(f"--regimes: there is no {', '.join(sorted(unknown))}; there are {names_of(measuring)}.")
+            del network
+            used = rows[: batch_size * rounds]
+
+            def say(one: measuring.Round) -> None:
+                typer.echo(", ".join(f"{name} {one[name]['total']:.2f} s" for name in names), err=True)
+
+            rounds_done = measuring.step_times(
+                lambda: _load(found, dtype, device)[0], make, used, config, rounds, names, say
+            )
+            times = measuring.medians(rounds_done)
+            told: dict[str, Any] = {
+                "machine": measuring.machine(), "model": found.model_id, "layer": block, "dtype": dtype,
+                "batch_size": batch_size, "rounds": rounds, "regimes": times,
+            }  # fmt: skip
+            if "ours" in times:
+                told.update(measuring.ratios(times))
+            if memory:
+                again = ["--model", model, "--data", str(data), "--batch-size", str(batch_size), "--layer", str(block),
+                         "--part", part, "--dtype", dtype, "--device", device, "--objective", objective]  # fmt: skip
+                told["peak_bytes"] = measuring.peaks(measuring.command(again), names)
+            if report:
+                from app.zo.report import bench_page
+
+                bench_page(told, report)
+            if as_json:
+                _print(told)
+            else:
+                for name in names:
+                    typer.echo(f"{name}: {times[name]['total']:.2f} s a step")
+
     return app
+
+
+def names_of(measuring: Any) -> str:
+    return ", ".join(measuring.all_regimes())
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -323,11 +451,15 @@ def _profile(network: nn.Module, tokenizer: Any, layer: int | None, texts: Path 
 def _layer(value: str) -> Any:
     if value in ("dominant", "all"):
         return value
+    numbers = _numbers(value, int, "--layer")
+    return numbers[0] if len(numbers) == 1 else tuple(numbers)
+
+
+def _numbers(value: str, kind: Callable[[str], Any], option: str) -> list[Any]:
     try:
-        numbers = tuple(int(part) for part in value.split(","))
+        return [kind(part) for part in value.split(",") if part.strip()]
     except ValueError as error:
-        raise ZOError(f"--layer {value}: use dominant, all, a block's number, or several with commas.") from error
-    return numbers[0] if len(numbers) == 1 else numbers
+        raise ZOError(f"{option} {value}: expected numbers with commas between them.") from error
 
 
 def _join_processes(device: str) -> bool:

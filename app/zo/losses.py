@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -71,14 +73,14 @@ class Packed:
         first: int,
         twins: Mapping[int, nn.Module] | None,
     ) -> None:
-        """`first` is the lowest tuned block; blocks before it (with the MLP alone tuned, its attention too) are frozen."""
+        """`first` is the lowest tuned block; what is before it is frozen (its attention too, for the MLP alone)."""
         self._decoder, self._objective, self._examples, self._config = decoder, objective, examples, config
         self._first, self._half, self._twins = first, config.part == "mlp" and first > 0, twins
         rows = [row for example in examples for row in example.rows]
         starts = [0]
         for example in examples:
             starts.append(starts[-1] + len(example.rows))
-        self._rows_of = [range(a, b) for a, b in zip(starts, starts[1:], strict=False)]
+        self._rows_of = [range(a, b) for a, b in pairwise(starts)]
         self.tree = Tree(rows, config.share_prompts)
         self.cache: Tensor | None = None
         bytes_needed = self.tree.size * decoder.hidden * decoder.dtype.itemsize
@@ -188,10 +190,12 @@ def memory_errors() -> Iterator[None]:
         text = str(error)
         if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "can't allocate memory" not in text:
             raise
+        asked = re.search(r"allocate (\d+) bytes|allocate ([\d.]+ [KMGT]iB)", text)
+        more = "" if asked is None else f": {asked[2] or f'{int(asked[1]) / 2**20:,.0f} MiB'} more were asked for"
         raise ZOError(
-            f"There is not enough memory: {text.splitlines()[0] if text else 'the system gave none'} "
-            "What helps, in this order: --cache-prefix batch, a smaller --batch-size with more --accumulate, "
-            "--no-both-signs, --part mlp. --dry-run tells beforehand what a run takes."
+            f"There is not enough memory{more}. What helps, in this order: --cache-prefix batch, a smaller "
+            "--batch-size with more --accumulate, --no-both-signs, --part mlp. "
+            "--dry-run tells beforehand what a run takes."
         ) from error
 
 

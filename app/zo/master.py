@@ -182,7 +182,7 @@ def rebuilt(model: nn.Module, base_sha256: str, folder: Path) -> tuple[bool | No
 def deltas(
     values: Mapping[str, Tensor], model: nn.Module, initial: Mapping[str, Tensor], dtype: torch.dtype
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """`(deltas, base)` by parameter name: what tuning changed, LoRA's adapters multiplied out, and what it was before."""
+    """`(deltas, base)` by parameter name: what tuning changed, with LoRA multiplied out, and what was there before."""
     changed: dict[str, Tensor] = {}
     base: dict[str, Tensor] = {}
     for name, value in values.items():

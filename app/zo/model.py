@@ -7,7 +7,6 @@ Several copies of the tuned blocks (one for each sign of a probe) run side by si
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,7 +79,7 @@ class Tree:
         path = torch.empty(0, dtype=torch.long)
         for rank, index in enumerate(sorted(range(len(rows)), key=lambda i: rows[i].ids)):
             ids = rows[index].ids
-            shared = len(os.path.commonprefix([before, ids])) if share else 0
+            shared = _common(before, ids) if share else 0
             own = torch.arange(self.size, self.size + len(ids) - shared)
             self.size += len(own)
             path = torch.cat([path[:shared], own])
@@ -129,8 +128,8 @@ class Decoder:
         if not torch.allclose(ours, theirs, atol=tolerance, rtol=tolerance):
             raise UnknownModel(
                 f"Run block by block, this model ({getattr(self.model.config, 'model_type', '?')}) gives other "
-                f"log-probabilities than as a whole (off by {float((ours - theirs).abs().max()):.3g}); it does something "
-                "between its blocks that Llama and Qwen3 don't."
+                f"log-probabilities than as a whole (off by {float((ours - theirs).abs().max()):.3g}); it does "
+                "something between its blocks that Llama and Qwen3 don't."
             )
 
     # -- laying out
@@ -230,8 +229,10 @@ class Decoder:
         return self._attention(self.layers[index], hidden, plan, False)
 
     def read(self, hidden: Tensor, plan: Plan) -> list[list[Tensor]]:
-        """From the last block's (copies, reads, hidden): for each copy and row its scores, (values,) float32, on the CPU
-        unless gradients are wanted."""
+        """From the last block's (copies, reads, hidden): for each copy and row its scores, (values,) float32.
+
+        They are on the CPU unless gradients are wanted.
+        """
         hidden = self._core.norm(hidden)
         at, token = plan.wanted[:, 0], plan.wanted[:, 1]
         if plan.as_logits:
@@ -239,15 +240,15 @@ class Decoder:
         else:
             values = self._log_probabilities(hidden[:, at], token)
         values = values if values.requires_grad else values.cpu()
-        return [list(copy.split(plan.sizes)) for copy in values]
+        return [list(torch.split_with_sizes(copy, plan.sizes)) for copy in values]
 
     def _log_probabilities(self, hidden: Tensor, token: Tensor) -> Tensor:
         copies, count, _ = hidden.shape
         flat, tokens = hidden.flatten(0, 1), token.repeat(copies)
         step = max(1, _VOCABULARY_CHUNK // self.head.weight.shape[0])
         pieces = []
-        for part, wanted in zip(flat.split(step), tokens.split(step), strict=True):
-            logits = self.head(part).float()
+        for start in range(0, len(flat), step):
+            logits, wanted = self.head(flat[start : start + step]).float(), tokens[start : start + step]
             pieces.append(logits.gather(1, wanted[:, None])[:, 0] - logits.logsumexp(1))
         return torch.cat(pieces).view(copies, count)
 
@@ -279,6 +280,12 @@ class Decoder:
         return projected.view(*projected.shape[:-1], -1, self.head_dim)
 
 
+def _common(a: Sequence[int], b: Sequence[int]) -> int:
+    """Length of the longest common beginning."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+_CORE = ("embed_tokens", "layers", "norm", "rotary_emb")
 _BLOCK = (
     "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "self_attn.scaling", "mlp",
     "input_layernorm", "post_attention_layernorm",

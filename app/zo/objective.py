@@ -1,7 +1,7 @@
 """What is to become better: which places of which rows are read, and how a loss comes of what stands there.
 
-An objective turns one example into rows of tokens and, after a forward pass, the rows' scores into a loss. It never sees
-the model, so that the same objective runs on the fast path and on every baseline.
+An objective turns one example into rows of tokens and, after a forward pass, the rows' scores into a loss. It never
+sees the model, so that the same objective runs on the fast path and on every baseline.
 """
 
 from __future__ import annotations
@@ -127,8 +127,10 @@ class OptionChoice:
 class PreferenceMargin:
     """Logistic loss on how much likelier, per token, a confirmed version is than its discarded siblings.
 
-    `softplus(-beta * (mean log p(chosen) - mean log p(rejected)))`, averaged over the rejected: SimPO's (arXiv 2405.14734)
-    with a margin of 0; no reference model. Examples: `{"prompt": text, "chosen": text, "rejected": [text, …]}`.
+    `softplus(-beta * (mean log p(chosen) - mean log p(rejected)))`, averaged over the rejected: SimPO's loss (arXiv
+    2405.14734) with a margin of 0; no reference model.
+
+    Examples: `{"prompt": text, "chosen": text, "rejected": [text, …]}`, prompts as for ResponseLoss.
     """
 
     name = "preference"
@@ -195,8 +197,7 @@ def prompt_ids(tokenizer: Any, raw: Mapping[str, Any]) -> list[int]:
         )
         found: list[int] = tokenizer(text + str(raw.get("prefill", "")), add_special_tokens=False).input_ids
         return found
-    found = tokenizer(_text(raw, "prompt")).input_ids
-    return found
+    return list(tokenizer(_text(raw, "prompt")).input_ids)
 
 
 def response_ids(tokenizer: Any, raw: Mapping[str, Any]) -> list[int]:
@@ -208,7 +209,7 @@ def response_ids(tokenizer: Any, raw: Mapping[str, Any]) -> list[int]:
 
 
 def sst2(path: Path) -> list[dict[str, Any]]:
-    """Lines of sentence, tab, 0 or 1, as MeZO's prompt asks them: "{sentence} It was terrible/great". Raises BadData."""
+    """Lines of sentence, tab, 0 or 1, in MeZO's prompt: "{sentence} It was terrible/great". Raises BadData."""
     examples = []
     for number, fields in enumerate(csv.reader(_lines(path), delimiter="\t", quoting=csv.QUOTE_NONE), start=1):
         if len(fields) != 2 or fields[1] not in ("0", "1") or not fields[0].strip():

@@ -1,7 +1,8 @@
 """Which block to tune: the first whose output holds massive activations, found by inference only.
 
-A massive activation (Sun et al., arXiv 2402.17762) is larger than 100 and at least 1000 times the median magnitude of its
-hidden state. Texts are tokenised as the tokenizer does by itself, with BOS where the model has one; every place counts.
+A massive activation (Sun et al., arXiv 2402.17762) is larger than 100 and at least 1000 times the median magnitude of
+its hidden state. Texts are tokenised as the tokenizer does by itself, with BOS where the model has one; every
+place counts.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from statistics import median
 from typing import Any, Literal
 
@@ -49,7 +51,7 @@ CALIBRATION = (
 
 @dataclass(frozen=True)
 class BlockProfile:
-    """One block's output. Medians over the texts; `position` and `channel` of the largest entry, the most common ones."""
+    """One block's output. Medians over the texts; `position` and `channel` are where the largest entry mostly is."""
 
     block: int
     largest: float
@@ -102,13 +104,12 @@ def find_dominant_layer(
     first = next((block for block in blocks if block.share > 0.5), None)
     if first:
         why = (
-            f"Block {first.block} is the first whose output holds massive activations in most texts: {first.largest:.0f} "
-            f"at position {first.position}, channel {first.channel}, {first.ratio:.0f} times the median magnitude."
+            f"Block {first.block} is the first whose output holds massive activations in most texts: "
+            f"{first.largest:.0f} at position {first.position}, channel {first.channel}, "
+            f"{first.ratio:.0f} times the median magnitude."
         )
         return LayerProfile(first.block, "massive-activation", why, blocks, len(encoded))
-    jumps = {
-        now.block: now.largest / max(before.largest, 1e-9) for before, now in zip(blocks, blocks[1:], strict=False)
-    }
+    jumps = {now.block: now.largest / max(before.largest, 1e-9) for before, now in pairwise(blocks)}
     sharpest = max(jumps, key=jumps.__getitem__) if jumps else 0
     none = f"No block's output exceeds {LARGE:.0f} and {RATIO:.0f} times its median in most texts. "
     if jumps and jumps[sharpest] >= _JUMP:
@@ -120,8 +121,8 @@ def find_dominant_layer(
     )
     steepest = max(range(len(blocks)), key=measured.__getitem__)
     why = (
-        f"{none}No jump from one block to the next reaches {_JUMP:.0f} times. Of the squared gradient as probes see it, "
-        f"block {steepest} holds {measured[steepest] / (sum(measured) or 1):.0%}, the most of all."
+        f"{none}No jump from one block to the next reaches {_JUMP:.0f} times. Of the squared gradient, as "
+        f"probes see it, block {steepest} holds {measured[steepest] / (sum(measured) or 1):.0%}, the most of all."
     )
     return LayerProfile(steepest, "sensitivity", why, blocks, len(encoded))
 

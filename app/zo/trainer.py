@@ -38,7 +38,7 @@ _WINDOW = 20
 
 @dataclass(frozen=True)
 class Validation:
-    """`accuracy` is None where the objective has nothing to choose between. `training` is the mean loss since the last."""
+    """`accuracy` is None where there is nothing to choose. `training` is the mean loss since the last validation."""
 
     step: int
     loss: float
@@ -234,7 +234,7 @@ class ZOTrainer:
         value = float(loss.detach())
         _check_loss(value, value, step)
         with self.clock.part("backward"):
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
         with self.clock.part("update"):
             self._optimiser.step()
             self._optimiser.zero_grad()
@@ -379,6 +379,8 @@ class ZOTrainer:
             run = self._resumed(log, path, run)
         elif resume and path is not None and self.config.method == "zo":
             raise ZOError(f"There is no run to resume in {path.parent}.")
+        if self._world > 1:
+            torch.distributed.barrier()  # all have looked at what is there before one of them writes
         if writes and path is not None:
             run.writer = replace(log, gradients=tuple(run.gradients)).appending(path)
             run.progress = path.with_name(PROGRESS_NAME)
@@ -544,7 +546,7 @@ class _Run:
 
     def __init__(self, log: SeedLog) -> None:
         self.log = log
-        self.gradients: list[Sequence[float]] = []
+        self.gradients: list[tuple[float, ...]] = []
         self.losses: list[float] = []
         self.recent: list[float] = []
         self.validations: list[Validation] = []
@@ -615,14 +617,14 @@ def _float32(value: float) -> float:
 def _check_loss(plus: float, minus: float, step: int) -> None:
     if not (math.isfinite(plus) and math.isfinite(minus)):
         raise Diverged(
-            f"At step {step} the loss is {plus if not math.isfinite(plus) else minus}, so that there is nothing to learn "
-            "from. In half precision activations may overflow: use bfloat16 or float32; otherwise lower --rate or "
+            f"At step {step} the loss is {plus if not math.isfinite(plus) else minus}, so that nothing can be learnt "
+            "from it. In half precision activations may overflow: use bfloat16 or float32; otherwise lower --rate or "
             "--epsilon. The log up to this step is kept."
         )
     if plus == 0 and minus == 0:
         raise Diverged(
-            f"At step {step} the loss is exactly 0 on both sides: it has collapsed. Labels that the prompt gives away or "
-            "an overflow in half precision do that. The log up to this step is kept."
+            f"At step {step} the loss is exactly 0 on both sides: it has collapsed. Labels that the prompt gives away, "
+            "or an overflow in half precision do that. The log up to this step is kept."
         )
 
 
@@ -633,6 +635,6 @@ def _check_course(losses: Sequence[float], config: Config) -> None:
     first, last = sum(losses[:_WINDOW]) / _WINDOW, sum(losses[-_WINDOW:]) / _WINDOW
     if last > 3 * first + 1:
         raise Diverged(
-            f"The mean loss of the last {_WINDOW} steps is {last:.3g}; it began at {first:.3g}. The rate {config.rate:g} is "
-            "too large for this layer: try a fifth of it. The log up to this step is kept."
+            f"The mean loss of the last {_WINDOW} steps is {last:.3g}; it began at {first:.3g}. The rate "
+            f"{config.rate:g} is too large for this layer: try a fifth of it. The log up to this step is kept."
         )

@@ -110,6 +110,9 @@ class Config:
             if getattr(self, name) not in get_args(known):
                 raise ZOError(f"{name} is {getattr(self, name)!r}; it can be {', '.join(get_args(known))}.")
         self._check_layer()
+        self._check_switches()
+
+    def _check_switches(self) -> None:
         if self.both_signs and self.layer == "all" and self.part != "lora":
             raise ZOError("both_signs with layer='all' would hold the model twice; switch it off, or tune one layer.")
         if self.both_signs and not self.master:

@@ -1,0 +1,269 @@
+"""What docs/zo.md states of tuning: where the layer is, what a step costs, what is learnt, and is it that layer.
+
+    python -m benchmarks.zo locate
+    python -m benchmarks.zo speed   --sst2 FOLDER [--rounds 5]
+    python -m benchmarks.zo memory  --sst2 FOLDER
+    python -m benchmarks.zo quality --sst2 FOLDER --work FOLDER [--steps 600] [--seeds 0,1,2]
+    python -m benchmarks.zo layers  --sst2 FOLDER
+    python -m benchmarks.zo sweep_layers --sst2 FOLDER --work FOLDER [--steps 100]
+    python -m benchmarks.zo corpus  --corpus FILE --held-out FILE --work FOLDER
+    python -m benchmarks.zo table
+
+FOLDER holds SST-2's train.tsv and dev.tsv (sentence, tab, 0 or 1). Every part can be interrupted and started again:
+what is finished is not done twice. Results are written to benchmarks/results/zo-*.json(l), which `table` reads.
+
+Quality at equal wall time: a method's whole trajectory is validated every few steps, and read at the step it would have
+reached in our time. MeZO's is computed by the tuned MeZO (the same estimator on the same batches with the same Gaussian
+noise, faster) and charged at the step time that `speed` measured for MeZO as published.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from app.llm.store import ModelStore
+from app.settings import PROJECT_ROOT, Settings
+from app.zo import Base, Config, OptionChoice, ResponseLoss, ZOTrainer, find_dominant_layer
+from app.zo import bench as measuring
+from app.zo.baselines import regime
+from app.zo.layer import LOG_NAME, SeedLog
+from app.zo.loading import load
+from app.zo.master import remove_lora
+from app.zo.objective import encode_all, read_jsonl, sst2
+from app.zo.outliers import CALIBRATION, sensitivity
+from app.zo.sweep import sweep
+from app.zo.types import Diverged
+
+RESULTS = PROJECT_ROOT / "benchmarks/results"
+TRAINING, VALIDATION = 1000, 200
+"""Of train.tsv: the first thousand to train on, the next two hundred to choose a step by; dev.tsv is for the report."""
+LAYERS = (0, 2, 5, 11, 17, 23, 29)
+METHODS: dict[str, tuple[str, float, float]] = {
+    # name: regime that computes it, and the two rates that are tried
+    "dominant": ("ours", 3e-5, 1e-4),
+    "mezo": ("tuned-mezo", 1e-6, 5e-6),
+    "lora": ("lora", 1e-4, 1e-3),
+    "adamw": ("adamw", 1e-5, 5e-5),
+}
+
+
+def main() -> None:
+    arguments = _arguments()
+    RESULTS.mkdir(exist_ok=True)
+    globals()[arguments.part](arguments)
+
+
+def locate(arguments: argparse.Namespace) -> None:
+    model, tokenizer, base = _default()
+    profile = find_dominant_layer(model, tokenizer, CALIBRATION)
+    _write("zo-locate.json", {"machine": measuring.machine(), "model": base.model_id, **profile.as_json()})
+
+
+def speed(arguments: argparse.Namespace) -> None:
+    """Rounds are kept as they are done; the medians are over all that there are."""
+    training, _, _ = _sst2(arguments.sst2)
+    model, tokenizer, base = _default()
+    block = find_dominant_layer(model, tokenizer, CALIBRATION).layer
+    del model
+    lines = RESULTS / "zo-speed.jsonl"
+    measuring.step_times(
+        lambda: _default()[0], lambda own: OptionChoice(tokenizer, own.one_pass_options), training[: 16 * 8],
+        measuring.bench_config(block, 16), arguments.rounds, arguments.regimes,
+        lambda one: _append(lines, {"machine": measuring.machine(), "regimes": one}),
+    )  # fmt: skip
+    rounds = [line["regimes"] for line in _lines(lines)]
+    times = measuring.medians(rounds)
+    _write("zo-speed.json", {"machine": measuring.machine(), "model": base.model_id, "layer": block, "batch_size": 16,
+                             "rounds": len(rounds), "regimes": times, **measuring.ratios(times)})  # fmt: skip
+
+
+def memory(arguments: argparse.Namespace) -> None:
+    again = ["--model", "default", "--data", str(arguments.sst2 / "train.tsv"), "--batch-size", "16", "--layer", "11"]
+    found = measuring.peaks(measuring.command(again), arguments.regimes)
+    _write("zo-memory.json", {"machine": measuring.machine(), "peak_bytes": found})
+
+
+def quality(arguments: argparse.Namespace) -> None:
+    """One run a method, rate and seed, smallest useful unit first; one line in the results for each finished run."""
+    data = _sst2(arguments.sst2)
+    lines = RESULTS / "zo-quality.jsonl"
+    runs = [
+        (name, rate, seed)
+        for seed in arguments.seeds
+        for place in (1, 2)
+        for name, (_, *rates) in METHODS.items()
+        if name in arguments.methods
+        for rate in [rates[place - 1]]
+    ]
+    for name, rate, seed in runs:
+        if any((run["method"], run["rate"], run["seed"], run["steps"]) == (name, rate, seed, arguments.steps)
+               for run in _lines(lines)):  # fmt: skip
+            continue
+        _append(lines, _quality_run(name, rate, seed, arguments, data))
+
+
+def _quality_run(
+    name: str, rate: float, seed: int, arguments: argparse.Namespace, data: tuple[list[Any], list[Any], list[Any]]
+) -> dict[str, Any]:
+    training, validation, dev = data
+    model, tokenizer, base = _default()
+    config = Config(
+        layer=find_dominant_layer(model, tokenizer, CALIBRATION).layer, rate=rate, seed=seed, steps=arguments.steps,
+        validate_every=arguments.validate_every,
+    )  # fmt: skip
+    config = regime(METHODS[name][0], config)
+    if name in ("mezo", "lora"):
+        config = replace(config, noise="gaussian", master=True)  # a master, so that an interrupted run can go on
+    folder = arguments.work / f"quality-{name}-{rate:g}-{seed}"
+    trainer = ZOTrainer(model, OptionChoice(tokenizer), config, base=base)
+    told: dict[str, Any] = {"method": name, "rate": rate, "seed": seed, "steps": arguments.steps}
+    try:
+        result = trainer.fit(training, validation, folder, resume=_going(folder), on_progress=_tell(told))
+    except Diverged as error:
+        return {**told, "diverged": str(error), "machine": measuring.machine()}
+    if result.tuned is not None:
+        # The step with the lowest validation loss is what a user would get; the model holds the last one.
+        fresh, _, _ = _default()
+        result.tuned.apply(fresh)
+        plain = Config(layer=0, part="attention", cache_prefix="off", both_signs=False)
+        trainer = ZOTrainer(fresh, OptionChoice(tokenizer), plain)
+    loss, accuracy = trainer.evaluate(trainer.source(dev), len(dev))
+    return {
+        **told,
+        "validations": [{k: v for k, v in asdict(x).items() if k != "seconds"} for x in result.validations],
+        "best_step": result.best_step if result.tuned is not None else result.steps,
+        "dev": {"examples": len(dev), "loss": loss, "accuracy": accuracy},
+        "processor_seconds": {k: round(v, 1) for k, v in trainer.clock.seconds.items()},
+        "machine": measuring.machine(),
+    }
+
+
+def layers(arguments: argparse.Namespace) -> None:
+    """How much of the squared gradient each of LAYERS holds, as probes see it: the cheap form of the sweep."""
+    training, _, _ = _sst2(arguments.sst2)
+    model, tokenizer, base = _default()
+    examples = encode_all(OptionChoice(tokenizer, one_pass=False), training[:16])
+    rows = [example.rows[raw["label"]] for example, raw in zip(examples, training, strict=False)]
+    trainer = ZOTrainer(model, OptionChoice(tokenizer), Config(layer=0))
+    found = sensitivity(trainer.decoder, rows, probes=arguments.probes)
+    total = sum(found)
+    shares = [round(value / total, 4) for value in found]
+    _write("zo-layers.json", {"machine": measuring.machine(), "model": base.model_id, "probes": arguments.probes,
+                              "squared_gradient": found, "share": shares})  # fmt: skip
+
+
+def sweep_layers(arguments: argparse.Namespace) -> None:
+    training, validation, _ = _sst2(arguments.sst2)
+    model, tokenizer, base = _default()
+    config = Config(layer=0, steps=arguments.steps, validate_every=max(1, arguments.steps // 4))
+    out = arguments.work / f"sweep-{arguments.steps}"
+    objective = OptionChoice(tokenizer)
+    runs = sweep(model, base, objective, training, validation, config, arguments.layers, arguments.rates, out, print)
+    _write("zo-sweep.json", {"machine": measuring.machine(), "model": base.model_id, "steps": arguments.steps,
+                             "runs": runs})  # fmt: skip
+
+
+def corpus(arguments: argparse.Namespace) -> None:
+    """Dominant against other layers on a corpus of answers to strategies' prompts."""
+    training, held_out = read_jsonl(arguments.corpus), read_jsonl(arguments.held_out)
+    model, tokenizer, base = _default()
+    config = Config(layer=0, steps=arguments.steps, validate_every=max(1, arguments.steps // 4), batch_size=8)
+    out = arguments.work / f"corpus-{arguments.steps}"
+    objective = ResponseLoss(tokenizer, 2048)
+    runs = sweep(model, base, objective, training, held_out, config, arguments.layers, arguments.rates, out, print)
+    _write("zo-corpus.json", {"machine": measuring.machine(), "model": base.model_id, "steps": arguments.steps,
+                              "examples": len(training), "held_out": len(held_out), "runs": runs})  # fmt: skip
+
+
+def table(arguments: argparse.Namespace) -> None:
+    """The quality runs there are, at equal steps and at equal time, as Markdown."""
+    costs = json.loads((RESULTS / "zo-speed.json").read_text())["regimes"]
+    ours = costs["ours"]["processor"]
+    charged = {"dominant": "ours", "mezo": "mezo", "lora": "lora", "adamw": "adamw"}
+    print("| method | rate | seed | step | validation loss | accuracy | in our time: step | loss | accuracy |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for run in _lines(RESULTS / "zo-quality.jsonl"):
+        if "diverged" in run:
+            print(f"| {run['method']} | {run['rate']:g} | {run['seed']} | diverged | | | | | |")
+            continue
+        allowed = run["steps"] * ours / costs[charged[run["method"]]]["processor"]
+        best = min(run["validations"], key=lambda v: v["loss"])
+        timed = min((v for v in run["validations"] if v["step"] <= allowed), key=lambda v: v["loss"])
+        print(f"| {run['method']} | {run['rate']:g} | {run['seed']} | {best['step']} of {run['steps']} "
+              f"| {best['loss']:.4f} | {best['accuracy']:.3f} | {timed['step']} of {allowed:.0f} "
+              f"| {timed['loss']:.4f} | {timed['accuracy']:.3f} |")  # fmt: skip
+
+
+def _default() -> tuple[Any, Any, Base]:
+    found = ModelStore(Settings()).resolve("default")
+    model, tokenizer = load(found.folder)
+    remove_lora(model.get_submodule("model.layers"))
+    return model, tokenizer, Base(found.model_id, found.sha256)
+
+
+def _sst2(folder: Path) -> tuple[list[Any], list[Any], list[Any]]:
+    rows = sst2(folder / "train.tsv")
+    return rows[:TRAINING], rows[TRAINING : TRAINING + VALIDATION], sst2(folder / "dev.tsv")
+
+
+def _going(folder: Path) -> bool:
+    log = folder / LOG_NAME
+    if log.exists() and SeedLog.load(log).result is not None:
+        log.unlink()  # finished, its line not written
+    return log.exists()
+
+
+def _tell(told: dict[str, Any]) -> Any:
+    def tell(progress: Any) -> None:
+        if progress.validation:
+            print(told, progress.step, progress.validation, f"{progress.seconds_left / 60:.0f} min left", flush=True)
+
+    return tell
+
+
+def _lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _append(path: Path, value: Any) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps(value) + "\n")
+    print(json.dumps(value), flush=True)
+
+
+def _write(name: str, value: Any) -> None:
+    (RESULTS / name).write_text(json.dumps(value, indent=1) + "\n")
+    print(json.dumps(value, indent=1))
+
+
+def _arguments() -> argparse.Namespace:
+    def numbers(kind: Any) -> Any:
+        return lambda text: [kind(part) for part in text.split(",")]
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "part", choices=["locate", "speed", "memory", "quality", "layers", "sweep_layers", "corpus", "table"]
+    )
+    parser.add_argument("--sst2", type=Path, default=Path(os.environ.get("SST2", "data/sst2")))
+    parser.add_argument("--work", type=Path, default=PROJECT_ROOT / "data/zo")
+    parser.add_argument("--corpus", type=Path)
+    parser.add_argument("--held-out", type=Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--validate-every", type=int, default=50)
+    parser.add_argument("--probes", type=int, default=8)
+    parser.add_argument("--seeds", type=numbers(int), default=[0, 1, 2])
+    parser.add_argument("--methods", type=numbers(str), default=[*METHODS])
+    parser.add_argument("--layers", type=numbers(int), default=[*LAYERS])
+    parser.add_argument("--regimes", type=numbers(str), default=measuring.all_regimes())
+    parser.add_argument("--rates", type=numbers(float), default=[3e-5, 1e-4])
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

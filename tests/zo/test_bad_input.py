@@ -1,0 +1,201 @@
+"""What is wrong is named, with what mends it; nothing is filtered away."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from app.zo.layer import DELTA_NAME, LOG_NAME, SeedLog, TunedLayer
+from app.zo.master import rebuilt
+from app.zo.objective import CallableObjective, OptionChoice, ResponseLoss, encode_all, read_jsonl, sst2
+from app.zo.trainer import ZOTrainer
+from app.zo.types import BadData, Base, Config, Diverged, Tampered, WrongBase, ZOError
+from tests.zo.conftest import tiny
+
+BASE = Config(layer=1, steps=4, batch_size=8, rate=1e-3, validate_every=2)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        *[({name: value}, name) for name in ("rate", "epsilon") for value in (0, -1e-3, float("nan"), float("inf"))],
+        ({"steps": 0}, "steps"),
+        ({"batch_size": -1}, "batch_size"),
+        ({"layer": "first"}, "dominant"),
+        ({"layer": -1}, "counted from 0"),
+        ({"layer": ()}, "counted from 0"),
+        ({"part": "head"}, "mlp"),
+        ({"layer": "all"}, "both_signs"),
+        ({"packed": False}, "cache_prefix"),
+        ({"master": False}, "master"),
+    ],
+    ids=str,
+)
+def test_a_config_that_cannot_be_right_is_refused_before_a_model_is_loaded(wrong, told):
+    with pytest.raises(ZOError, match=told):
+        Config(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "no examples"),
+        ('{"prompt": "a", "response": "b"}\n{broken', "line 2"),
+        ('{"prompt": "a", "response": "b"}\n\n[1]', "line 3"),
+        ('{"prompt": "a", "response": "b"}\n{"prompt": "a"}', 'line 2: "response"'),
+        ('{"prompt": "", "response": "b"}', 'line 1: "prompt"'),
+        (f'{{"prompt": "a", "response": "{"b" * 300}"}}', "line 1: it has 302 tokens and the limit is 200"),
+        ('{"prompt_ids": [1, "x"], "response": "b"}', "line 1"),
+        ('{"messages": [{"role": "user", "content": "a"}], "response": "b"}', "chat template"),
+    ],
+)
+def test_bad_lines_are_named(tmp_path, letters, text, told):
+    path = tmp_path / "data.jsonl"
+    path.write_text(text)
+    with pytest.raises(BadData, match=told):
+        encode_all(ResponseLoss(letters, max_tokens=200), read_jsonl(path))
+
+
+def test_bytes_that_are_no_text_and_files_that_are_not_there(tmp_path):
+    (tmp_path / "x.jsonl").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadData, match="UTF-8"):
+        read_jsonl(tmp_path / "x.jsonl")
+    with pytest.raises(ZOError, match="No such file"):
+        read_jsonl(tmp_path / "nothing.jsonl")
+    (tmp_path / "x.tsv").write_text("good film\t1\nbad film\n")
+    with pytest.raises(BadData, match="line 2"):
+        sst2(tmp_path / "x.tsv")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"options": ["a"]}, "two"),
+        ({"label": 2}, "label"),
+        ({"label": True}, "label"),
+        ({"options": ["a", "a"]}, "same"),
+    ],
+)
+def test_options_that_cannot_be_right(letters, change, told):
+    with pytest.raises(BadData, match=f"Example 1.*{told}"):
+        encode_all(OptionChoice(letters), [{"prompt": "x", "options": ["a", "b"], "label": 0, **change}])
+
+
+def test_labels_of_several_tokens_get_a_row_each(letters, choices):
+    rows = [{**raw, "options": ["bad", "good"]} for raw in choices]
+    assert len(OptionChoice(letters).encode(rows[0]).rows) == 2
+    assert ZOTrainer(tiny(), OptionChoice(letters), BASE).fit(rows, rows[:4]).steps == 4
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_log(letters, choices, tmp_path):
+    model = tiny()
+    trainer = ZOTrainer(model, OptionChoice(letters), BASE)
+
+    def poison(progress):
+        if progress.step == 2:
+            with torch.no_grad():
+                next(iter(trainer.master.values.values())).fill_(float("nan"))
+
+    with pytest.raises(Diverged, match=r"step 2.*nan"):
+        trainer.fit(choices, out=tmp_path, on_progress=poison)
+    assert len(SeedLog.load(tmp_path).gradients) == 2
+
+
+def test_a_loss_that_leaves_its_beginning_far_behind_stops_the_run():
+    """The functions of ones own see every probe: two calls a step."""
+    calls = []
+
+    def growing(model, batch):
+        calls.append(1)
+        return 1.0 + len(calls) % 2 * 1e-3 + (8.0 if len(calls) > 60 else 0.0)
+
+    config = replace(BASE, steps=300, both_signs=False, packed=False, cache_prefix="off")
+    with pytest.raises(Diverged, match=r"rate 0\.001 is too large"):
+        ZOTrainer(tiny(), CallableObjective(growing), config).fit([{}] * 8)
+    assert len(calls) < 120
+
+
+def test_a_collapsed_loss_stops_the_run(letters):
+    config = replace(BASE, both_signs=False, packed=False, cache_prefix="off")
+    with pytest.raises(Diverged, match="collapsed"):
+        ZOTrainer(tiny(), CallableObjective(lambda model, batch: 0.0), config).fit([{}] * 8)
+
+
+def test_the_wrong_base_and_a_tampered_file_are_refused(letters, choices, tmp_path):
+    base = Base("tiny", "a" * 64)
+    ZOTrainer(tiny(), OptionChoice(letters), BASE, base=base).fit(choices, out=tmp_path)
+    tuned = TunedLayer.load(tmp_path)
+    with pytest.raises(WrongBase, match="tiny"):
+        tuned.verify("b" * 64)
+    with pytest.raises(WrongBase):
+        tuned.apply(tiny(seed=1))  # the same shape, other values
+    with pytest.raises(WrongBase, match="shape"):
+        tuned.apply(tiny(intermediate_size=48))
+    model = tiny()
+    tuned.apply(model)
+    with pytest.raises(WrongBase):
+        tuned.apply(model)  # on already
+    with pytest.raises(WrongBase):
+        rebuilt(tiny(), "b" * 64, tmp_path)
+    with pytest.raises(WrongBase):
+        rebuilt(tiny(seed=1), base.sha256, tmp_path)
+    for name, at in ((DELTA_NAME, -5), (LOG_NAME, -3), (LOG_NAME, 60), (DELTA_NAME, 300)):
+        data = bytearray((tmp_path / name).read_bytes())
+        data[at] ^= 1
+        changed = tmp_path / f"changed{at}" / name
+        changed.parent.mkdir()
+        changed.write_bytes(data)
+        with pytest.raises((Tampered, ZOError)):
+            (TunedLayer if name == DELTA_NAME else SeedLog).load(changed)
+    with pytest.raises(ZOError, match="can't be read"):
+        TunedLayer.load(tmp_path / "nothing")
+
+
+def test_a_finished_or_another_run_is_not_written_over(letters, choices, tmp_path):
+    def trainer(config=BASE):
+        return ZOTrainer(tiny(), OptionChoice(letters), config)
+
+    trainer().fit(choices, out=tmp_path)
+    with pytest.raises(ZOError, match="there already"):
+        trainer().fit(choices, out=tmp_path)
+    with pytest.raises(ZOError, match="finished"):
+        trainer().fit(choices, out=tmp_path, resume=True)
+    with pytest.raises(ZOError, match="no run to resume"):
+        trainer().fit(choices, out=tmp_path / "new", resume=True)
+    log = SeedLog.load(tmp_path)
+    replace(log, result=None).save(tmp_path / LOG_NAME)
+    with pytest.raises(ZOError, match="another config"):
+        trainer(replace(BASE, rate=1e-4)).fit(choices, out=tmp_path, resume=True)
+
+
+def test_memory_errors_say_how_much_and_what_helps():
+    from app.zo.losses import memory_errors
+
+    with pytest.raises(ZOError, match=r"76,293,945,312 MiB more.*--cache-prefix batch"), memory_errors():
+        torch.empty(20_000_000_000_000_000)
+    with pytest.raises(RuntimeError, match="other"), memory_errors():
+        raise RuntimeError("other")
+
+
+def test_dry_run_tells_time_and_memory_and_changes_nothing(letters, choices, build):
+    model = build()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    trainer = ZOTrainer(model, OptionChoice(letters), BASE)
+    forecast = trainer.dry_run(choices, choices[:4])
+    assert forecast.step_seconds > 0
+    assert forecast.total_seconds >= 4 * forecast.step_seconds
+    assert forecast.master_bytes == forecast.twin_bytes == 4 * sum(t.numel() for t in trainer.tensors.values())
+    assert forecast.log_bytes == 16
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_files_hold_no_code(letters, choices, tmp_path):
+    ZOTrainer(tiny(), OptionChoice(letters), BASE).fit(choices, out=tmp_path)
+    head, _, body = (tmp_path / LOG_NAME).read_bytes().partition(b"\n")
+    assert json.loads(head)["format"] == "zo-seed-log/1"
+    assert len(body) == 4 * BASE.steps
+    assert b"pickle" not in Path(tmp_path / DELTA_NAME).read_bytes()
