@@ -106,7 +106,12 @@ def test_a_file_comes_back_as_it_was_and_is_its_owners(comparisons: list[Compari
 
 @pytest.mark.parametrize(
     ("line", "told"),
-    [("{", "line 2: "), ("[]", "line 2: "), ('{"generation": "g"}', "line 2: paragraph: "), ("", "holds no comparison")],
+    [
+        ("{", "line 2: "),
+        ("[]", "line 2: "),
+        ('{"generation": "g"}', "line 2: paragraph: "),
+        ("", "holds no comparison"),
+    ],
 )
 def test_a_bad_line_is_named(line: str, told: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.jsonl"

@@ -31,7 +31,18 @@ def put_on_shelf(settings: Settings, folder: Path, *, sha256: str = "", seed: in
     base = sha256 or ModelStore(settings).identify(str(folder)).sha256
     layer = make_layer(work, folder, base, seed=seed)
     learnt = Learnt(
-        layer.tuned_id, "tiny", base, f"2026-01-0{seed + 1}T00:00:00+00:00", 24, ("p",), None, 1, "override", 20, 18, 3.0
+        layer.tuned_id,
+        "tiny",
+        base,
+        f"2026-01-0{seed + 1}T00:00:00+00:00",
+        24,
+        ("p",),
+        None,
+        1,
+        "override",
+        20,
+        18,
+        3.0,
     )
     shelf.keep(settings, work, learnt)
     return learnt
@@ -112,7 +123,9 @@ def test_the_same_request_twice_is_done_once(client: TestClient, learnt: Learnt)
     assert len(log(client, "layer.served")) == 1
 
 
-def test_it_serves_again_after_a_restart(client: TestClient, settings: Settings, learnt: Learnt, tiny_folder: Path) -> None:
+def test_it_serves_again_after_a_restart(
+    client: TestClient, settings: Settings, learnt: Learnt, tiny_folder: Path
+) -> None:
     choose(client, learnt.tuned_id)
     engine = ScriptedEngine(model=str(tiny_folder))
     with TestClient(scripted_app(settings, engine), ORIGIN, headers=OWN_PAGE) as again:
@@ -136,7 +149,9 @@ def test_what_is_not_there_or_not_allowed_is_refused(client: TestClient) -> None
     assert log(client, "layer.served") == []
 
 
-def test_a_layer_of_another_model_is_told_and_refused(client: TestClient, settings: Settings, tiny_folder: Path) -> None:
+def test_a_layer_of_another_model_is_told_and_refused(
+    client: TestClient, settings: Settings, tiny_folder: Path
+) -> None:
     other = put_on_shelf(settings, tiny_folder, sha256="1" * 64, seed=1)
     shown = {layer["tuned_id"]: layer["fits"] for layer in overview(client)["layers"]}
     assert shown[other.tuned_id] is False
@@ -168,9 +183,7 @@ def test_one_that_has_gone_is_told_and_the_rest_goes_on(
 
 
 @pytest.mark.parametrize("tuned", ["off", "PATH"])
-def test_the_settings_may_fix_what_writes(
-    tuned: str, settings: Settings, learnt: Learnt, tiny_folder: Path
-) -> None:
+def test_the_settings_may_fix_what_writes(tuned: str, settings: Settings, learnt: Learnt, tiny_folder: Path) -> None:
     path = str(shelf.folder(settings) / learnt.tuned_id)
     fixed = settings.model_copy(update={"tuned": path if tuned == "PATH" else tuned})
     with TestClient(scripted_app(fixed, ScriptedEngine(model=str(tiny_folder))), ORIGIN, headers=OWN_PAGE) as client:

@@ -132,7 +132,9 @@ def test_too_few_or_too_long_is_refused(bench: Bench, comparisons: list[Comparis
     assert "10 comparisons are longer" in told[0]
 
 
-def test_a_layer_of_another_model_is_no_beginning(bench: Bench, tiny_folder: Path, comparisons: Any, tmp_path: Path) -> None:
+def test_a_layer_of_another_model_is_no_beginning(
+    bench: Bench, tiny_folder: Path, comparisons: Any, tmp_path: Path
+) -> None:
     make_layer(tmp_path, tiny_folder, "2" * 64)
     with pytest.raises(EngineError) as caught:
         tune(bench, comparisons, QUICK, tmp_path)
