@@ -45,7 +45,8 @@ def decide_on_the_rest(page: Page) -> None:
     done = page.evaluate(
         """async (text) => {
           const ask = async (path, body) => {
-            const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+            const headers = { "Content-Type": "application/json" };
+            const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
             if (!answer.ok) throw new Error(await answer.text());
             return answer.json();
           };
@@ -53,7 +54,8 @@ def decide_on_the_rest(page: Page) -> None:
           for (const { head } of draft.paragraphs) {
             const { id } = await ask("/api/generations", { version_id: head, label: "use-analogy" });
             const told = await (await fetch(`/api/generations/${id}/stream`)).text();
-            const made = [...told.matchAll(/^event: version$\\n^data: (.*)$/gm)].map((it) => JSON.parse(it[1]).version.id);
+            const landed = [...told.matchAll(/^event: version$\\n^data: (.*)$/gm)];
+            const made = landed.map((it) => JSON.parse(it[1]).version.id);
             await ask(`/api/versions/${made[0]}/confirm`, { base: head });
             for (const other of made.slice(1)) await ask(`/api/versions/${other}/discard`, {});
           }

@@ -12,7 +12,7 @@ from app.learn.comparisons import Comparison, Written
 from app.llm.types import Message
 from app.settings import Settings
 from tests.learn.session import NAMES, tiny_model
-from tests.llm.conftest import one_thread as one_thread
+from tests.llm.conftest import one_thread  # noqa: F401  (a fixture)
 
 STRATEGIES = ("everyday-comparison", "shared-experience")
 
