@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session, aliased
 
 from app.db.base import now
@@ -52,10 +52,10 @@ def comparisons(session: Session, book: Book, writer_id: str | None = None) -> l
     else:
         own = own.join(Consent, Consent.writer_id == Draft.writer_id).join(Writer, Writer.id == Draft.writer_id)
         own = own.where(Consent.given, Writer.revoked_at.is_(None))
-    return list(_compared(session.execute(own).tuples().all(), book))
+    return list(_compared(session.execute(own).all(), book))
 
 
-def _compared(rows: Sequence[tuple[Version, str, str]], book: Book) -> Iterator[Comparison]:
+def _compared(rows: Sequence[Row[Version, str, str]], book: Book) -> Iterator[Comparison]:
     for _, together in groupby(rows, key=lambda row: row[0].generation_id):
         siblings = list(together)
         _, label, text = siblings[0]

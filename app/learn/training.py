@@ -180,13 +180,13 @@ def _tune(
         "base": bench.resolved.sha256,
     }
     _prepare(work, request, resume=options.resume)
+    profile = find_dominant_layer(bench.model, bench.tokenizer, _texts(fitting))
+    tell(profile.explanation)
     own = dict(bench.model.named_parameters())
     if begin is not None:
         tell(f"It goes on from the layer {begin.tuned_id}.")
         untuned = {name: own[name].detach().clone() for name in begin.deltas}
         begin.apply(bench.model)
-    profile = find_dominant_layer(bench.model, bench.tokenizer, _texts(fitting))
-    tell(profile.explanation)
     trainer = ZOTrainer(
         bench.model,
         bench.objective,

@@ -8,13 +8,14 @@ const EVERY = 5000;
 const CONTENDERS = [["untuned", "Untuned"], ["in_service", "Then in service"], ["candidate", "This layer"]];
 let view = null;
 let trouble = "";
-let busy = false;
+let busy = ""; // what was pressed and is not answered yet
 let shown = "";
 
 /** A refusal is told in its own words; nothing was changed by it. */
-async function attempt(work, said) {
+async function attempt(key, work, said) {
   if (busy) return;
-  [busy, trouble] = [true, ""];
+  [busy, trouble] = [key, ""];
+  draw();
   try {
     await work();
     view = await get("/api/learn");
@@ -23,12 +24,17 @@ async function attempt(work, said) {
     if (!(problem instanceof Problem)) throw problem;
     trouble = `This was not changed. ${problem.sentence}`;
   }
-  busy = false;
+  busy = "";
   draw();
 }
 
-const setConsent = (given) => attempt(() => post("/api/learn/consent", { given }), given ? "Learning is on." : "Learning is off; nothing of yours is used from now on.");
-const choose = (choice, said) => attempt(() => post("/api/learn/service", { choice }), said);
+const setConsent = async (given) => {
+  view.consent = given;
+  await attempt("consent", () => post("/api/learn/consent", { given }), given ? "Learning is on." : "Learning is off; nothing of yours is used from now on.");
+  if (trouble) view.consent = !given;
+  draw();
+};
+const choose = (choice, key, said) => attempt(key, () => post("/api/learn/service", { choice }), said);
 
 function consent() {
   return el("section", { "aria-labelledby": "consent-heading" },
@@ -55,19 +61,19 @@ function row({ id, title, about, verdict, details, current, action }) {
 }
 
 function button(words, name, key, press) {
-  const allowed = !view.fixed && view.ready;
+  const allowed = !view.fixed && view.ready && !busy;
   return el("button", {
     class: "button", type: "button", data: { key }, "aria-label": `${words}: ${name}`,
-    "aria-disabled": allowed ? null : "true", title: allowed ? null : view.fixed || "The model is still loading.",
+    "aria-disabled": allowed ? null : "true", title: allowed || busy ? null : view.fixed || "The model is still loading.",
     onclick: () => { if (allowed) press(); },
-  }, words);
+  }, busy === key ? "One moment …" : words);
 }
 
 function plainRow() {
   const current = serves(null);
   return row({
     id: "off", title: "The untuned model", about: "As it was published, without any layer.", current,
-    action: current ? null : button("Put in service", "the untuned model", "serve-off", () => choose("off", "The untuned model is in service.")),
+    action: current ? null : button("Put in service", "the untuned model", "serve-off", () => choose("off", "serve-off", "The untuned model is in service.")),
   });
 }
 
@@ -76,7 +82,7 @@ function shippedRow() {
   const current = view.choice === "default" && view.ready && view.in_service !== null;
   return row({
     id: "default", title: "The layer that comes with it", about: "Tuned by its makers on worked examples of every strategy.", current,
-    action: current ? null : button("Put in service", "the layer that comes with it", "serve-default", () => choose("default", "The layer that comes with the model is in service.")),
+    action: current ? null : button("Put in service", "the layer that comes with it", "serve-default", () => choose("default", "serve-default", "The layer that comes with the model is in service.")),
   });
 }
 
@@ -84,26 +90,28 @@ function layerRow(layer) {
   const current = serves(layer.tuned_id);
   const name = `layer ${layer.tuned_id}`;
   const action = current
-    ? button("Take back", name, `back-${layer.tuned_id}`, () => choose("default", `${name} is taken back.`))
-    : layer.fits ? button("Put in service", name, `serve-${layer.tuned_id}`, () => choose(layer.tuned_id, `${name} is in service.`)) : null;
+    ? button("Take back", name, `back-${layer.tuned_id}`, () => choose("default", `back-${layer.tuned_id}`, `${name} is taken back.`))
+    : layer.fits ? button("Put in service", name, `serve-${layer.tuned_id}`, () => choose(layer.tuned_id, `serve-${layer.tuned_id}`, `${name} is in service.`)) : null;
   const from = layer.started_from ? `, on top of ${layer.started_from}` : "";
   return row({
     id: layer.tuned_id, current, action, verdict: layer.verdict,
     title: el("span", {}, "Layer ", el("code", {}, layer.tuned_id)),
-    about: `Learnt ${ago(layer.made_at)} from ${plural(layer.pairs, "pair")}${from}; block ${layer.block}, ${plural(layer.steps, "step")}.${layer.fits ? "" : " It was tuned on another model, so it can’t write here."}`,
+    about: `Learnt ${ago(layer.made_at)} from ${plural(layer.pairs, "pair")} of a confirmed and a discarded version${from}; block ${layer.block}, ${plural(layer.steps, "step")}.${layer.fits ? "" : " It was tuned on another model, so it can’t write here."}`,
     details: scorecard(layer.scorecard, layer.tuned_id),
   });
 }
+
+const nats = (value) => value.toFixed(3).replace("-", "−");
 
 function scorecard(card, id) {
   if (!card?.strategies) return null;
   const contenders = CONTENDERS.filter(([name]) => card[name]);
   const line = (title, it) => el("tr", {}, el("th", { scope: "row" }, title), el("td", {}, it.pairs),
-    contenders.map(([name]) => [el("td", {}, `${Math.round(100 * it[name].accuracy)} %`), el("td", {}, it[name].margin.toFixed(3))]));
+    contenders.map(([name]) => [el("td", {}, `${Math.round(100 * it[name].accuracy)} %`), el("td", {}, nats(it[name].margin))]));
   const { mean, low, high } = card.gain;
   return el("details", { data: { key: `card-${id}` } },
     el("summary", {}, "Scorecard"),
-    el("p", { class: "dim" }, `On ${plural(card.pairs, "pair")} of ${plural(card.paragraphs, "paragraph")} it had not seen: how often the confirmed version is the likelier, and by how many nats a token. Gain over what was in service: ${mean.toFixed(3)} nats (95 % interval ${low.toFixed(3)} to ${high.toFixed(3)}).`),
+    el("p", { class: "dim" }, `On ${plural(card.pairs, "pair")} of ${plural(card.paragraphs, "paragraph")} it had not seen: how often the confirmed version is the likelier, and by how many nats a token. Gain over what was in service: ${nats(mean)} nats (95 % interval ${nats(low)} to ${nats(high)}).`),
     el("div", { class: "scores-scroll", tabindex: "0", role: "region", "aria-label": `Scorecard of layer ${id}` },
       el("table", { class: "scores" },
         el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Strategy"), el("th", { scope: "col" }, "Pairs"),

@@ -99,13 +99,13 @@ async function loadConsent() {
 }
 
 async function setConsent(given) {
-  store.setLearn({ problem: "" });
+  store.setLearn({ consent: given, problem: "" });
   try {
     store.setLearn(await post("/api/learn/consent", { given }));
     announce(given ? "Learning is on." : "Learning is off; nothing of yours is used from now on.");
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    store.setLearn({ problem: `This was not changed. ${problem.sentence}` });
+    store.setLearn({ consent: !given, problem: `This was not changed. ${problem.sentence}` });
   }
 }
 

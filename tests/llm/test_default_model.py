@@ -9,9 +9,11 @@ import threading
 
 import pytest
 
+from app.llm import layers
 from app.llm.local import LocalEngine
 from app.llm.store import DEFAULT_SHA256
 from app.llm.types import Draw, Message, Prompt, Sampling
+from app.settings import Settings
 
 from .test_local import finishes, texts
 
@@ -47,7 +49,8 @@ def test_info_on_the_command_line_is_json_and_quick_to_import() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     facts = json.loads(done.stdout)
     assert facts["sha256"] == DEFAULT_SHA256
-    assert facts["tuned_id"] is None
+    ships = layers.configured(Settings())
+    assert facts["tuned_id"] == (layers.read(ships, DEFAULT_SHA256).tuned_id if ships else None)
     assert set(facts) == {"model_id", "tuned_id", "device", "dtype", "sha256", "kind"}
 
 
