@@ -117,6 +117,7 @@ def test_a_whole_study_in_the_browser(
 ) -> None:
     """With a reload in a form and in a task, a second tab, and the server killed and started again in a task."""
     (link,) = links(server, 1)
+    refused: list[str] = []
     context = writer()
     page = context.new_page()
     complaints.watch(page, server.url)
@@ -160,6 +161,7 @@ def test_a_whole_study_in_the_browser(
             page.close()
             page = second
             complaints.watch(page, server.url)
+            page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
         else:
             assert server.process is not None
             server.process.kill()
@@ -193,6 +195,9 @@ def test_a_whole_study_in_the_browser(
     expect(page.get_by_text(text or "?")).to_be_visible()
     found = participants(server)[-1]
     assert (found.state, found.completion_code) == ("finished", text)
+    # The code may be asked for before the last event has come, and is given then.
+    assert set(refused) <= {f"{server.url}/api/study/finish"}
+    complaints.errors = [error for error in complaints.errors if "409" not in error]
     assert complaints.none(), complaints
 
 
