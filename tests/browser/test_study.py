@@ -117,6 +117,7 @@ def test_a_whole_study_in_the_browser(
 ) -> None:
     """With a reload in a form and in a task, a second tab, and the server killed and started again in a task."""
     (link,) = links(server, 1)
+    refused: list[str] = []
     context = writer()
     page = context.new_page()
     complaints.watch(page, server.url)
@@ -160,6 +161,7 @@ def test_a_whole_study_in_the_browser(
             page.close()
             page = second
             complaints.watch(page, server.url)
+            page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
         else:
             assert server.process is not None
             server.process.kill()
@@ -169,7 +171,7 @@ def test_a_whole_study_in_the_browser(
             saved(page, 30)
             complaints.errors.clear()  # the connection was refused meanwhile
         done(page)
-        at(page, "Some questions")
+        at(page, "After writing")
         fill_in(page)
         go_on(page)
         if period == 1:
@@ -177,7 +179,7 @@ def test_a_whole_study_in_the_browser(
             go_on(page)
     assert sorted(seen) == ["chat", "map"]
 
-    at(page, "Some questions")
+    at(page, "The two compared")
     page.locator(".item-choices label").first.click()
     expect(page.locator("#study-save")).to_have_text("Saved")
     go_on(page)
@@ -193,6 +195,9 @@ def test_a_whole_study_in_the_browser(
     expect(page.get_by_text(text or "?")).to_be_visible()
     found = participants(server)[-1]
     assert (found.state, found.completion_code) == ("finished", text)
+    # The code may be asked for before the last event has come, and is given then.
+    assert set(refused) <= {f"{server.url}/api/study/finish"}
+    complaints.errors = [error for error in complaints.errors if "409" not in error]
     assert complaints.none(), complaints
 
 
@@ -212,7 +217,7 @@ def test_a_narrow_window_a_pause_and_a_withdrawal(server: Server, writer: Callab
     page.set_viewport_size({"width": 1300, "height": 800})
     expect(page.get_by_role("heading", name="Please make the window wider")).to_be_hidden()
     done(page)
-    at(page, "Some questions")  # three seconds, and the task ended by itself
+    at(page, "After writing")  # three seconds, and the task ended by itself
     page.get_by_role("button", name="Stop taking part…").click()
     page.get_by_role("button", name="Stop, and erase all of it").click()
     expect(page.get_by_role("heading", name="It is erased")).to_be_visible()
