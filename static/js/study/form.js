@@ -82,6 +82,7 @@ async function send() {
 }
 
 async function deliver() {
+  await session.ready;
   const batch = new Map(waiting);
   waiting.clear();
   try {
