@@ -281,11 +281,14 @@ def begin(session: Session, job: Job) -> bool:
 
 
 def first_token(session: Session, job: Job, ms: int) -> None:
+    store.generation(session, job.writer_id, job.id)
     event = events.GenerationFirstToken(generation_id=job.id, ms=ms)
     note(session, job.writer_id, job.draft_id, event)
 
 
 def drop(session: Session, job: Job, dropped: Dropped) -> None:
+    """Raises Problem 404 when its writer was erased meanwhile: nothing of theirs is written down any more."""
+    store.generation(session, job.writer_id, job.id)
     event = events.CandidateDropped(
         generation_id=job.id,
         index=dropped.index,

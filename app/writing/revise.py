@@ -122,8 +122,8 @@ class Reviser:
         ground: Sequence[str] = (),
         cancel: threading.Event | None = None,
     ) -> Iterator[Event]:
-        """`earlier` is what a chat has said before, `pack` the draft's sources, `ground` what claims may rest on instead
-        of `text`.
+        """`earlier` is what a chat has said before, `pack` the draft's sources, `ground` what claims may rest on
+        instead of `text`.
 
         Raises KeyError for a strategy the label lacks, EngineError, Unplaceable.
 

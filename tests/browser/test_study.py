@@ -169,7 +169,7 @@ def test_a_whole_study_in_the_browser(
             saved(page, 30)
             complaints.errors.clear()  # the connection was refused meanwhile
         done(page)
-        at(page, "Some questions")
+        at(page, "After writing")
         fill_in(page)
         go_on(page)
         if period == 1:
@@ -177,7 +177,7 @@ def test_a_whole_study_in_the_browser(
             go_on(page)
     assert sorted(seen) == ["chat", "map"]
 
-    at(page, "Some questions")
+    at(page, "The two compared")
     page.locator(".item-choices label").first.click()
     expect(page.locator("#study-save")).to_have_text("Saved")
     go_on(page)
@@ -212,7 +212,7 @@ def test_a_narrow_window_a_pause_and_a_withdrawal(server: Server, writer: Callab
     page.set_viewport_size({"width": 1300, "height": 800})
     expect(page.get_by_role("heading", name="Please make the window wider")).to_be_hidden()
     done(page)
-    at(page, "Some questions")  # three seconds, and the task ended by itself
+    at(page, "After writing")  # three seconds, and the task ended by itself
     page.get_by_role("button", name="Stop taking part…").click()
     page.get_by_role("button", name="Stop, and erase all of it").click()
     expect(page.get_by_role("heading", name="It is erased")).to_be_visible()

@@ -152,6 +152,7 @@ def test_answers_are_checked_kept_and_resumed(app: FastAPI, person: Person) -> N
     person.open()  # a reload
     text = person.client.get("/study").text
     assert 'value="55"' in text
+    assert "data-blank" not in text
     assert "&lt;b&gt;بله&lt;/b&gt; 🙂" in text
     ok(person.try_answer(effort__control=3))
     person.advance()

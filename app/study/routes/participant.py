@@ -64,6 +64,7 @@ def current(request: Request, database: Db) -> Response:
         if here.stay.draft_id is not None:
             assert here.place.condition is not None
             switches = here.protocol.condition(here.place.condition).switches
+            switches = switches.model_copy(update={"muse": switches.muse and request.app.state.settings.muse})
             return writing_pages.editor_page(request, here.stay.draft_id, switches, pages.desk(here))
         return page(request, f"participant/{here.place.kind}.html", pages.step(session, here))
 
