@@ -16,6 +16,7 @@ import hashlib
 import json
 import re
 import threading
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -133,7 +134,7 @@ class RecordedEngine(Engine):
             if head.get("format") != FORMAT:
                 raise ValueError(f"its format is {head.get('format')!r}")
             model: dict[str, Any] = head["model"]
-        except (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, AttributeError) as error:
             raise EngineError(
                 "recording-unreadable",
                 f"The recording {self._path} can't be read ({error}).",

@@ -179,7 +179,7 @@ class DryRun:
 async def dry_run(app: FastAPI, found: DryRun, text: str) -> None:
     """Play one participant through a copy of the study, over the app's own addresses, and erase every row of it."""
     database: Database = app.state.db
-    study_id = None
+    study_id, state = None, "failed"
     try:
         await run_in_threadpool(forget, database)
         study_id, people = await run_in_threadpool(
@@ -193,16 +193,17 @@ async def dry_run(app: FastAPI, found: DryRun, text: str) -> None:
         finally:
             watch.cancel()
             _tell(player, found)
-        found.state = "passed"
+        state = "passed"
     except (simulate.Refused, httpx2.HTTPError, Problem, KeyError, ValueError) as error:
-        found.state, found.problem = "failed", str(getattr(error, "detail", error))
+        found.problem = str(getattr(error, "detail", error))
     except Exception as error:  # whatever it is, the page has to say so
         log.exception("dry run failed", exc_info=error)
-        found.state, found.problem = "failed", f"{type(error).__name__}: {told(error)}"
+        found.problem = f"{type(error).__name__}: {told(error)}"
     finally:
         found.seconds = time.monotonic() - found.begun
         if study_id is not None:
             found.left = await run_in_threadpool(_erase, database, study_id)
+        found.state = state  # not before everything is gone
 
 
 async def _watch(player: simulate.Person, found: DryRun) -> None:

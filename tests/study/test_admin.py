@@ -231,8 +231,8 @@ def test_a_mistake_in_a_protocol_names_its_line_and_keeps_the_text(admin: TestCl
     text = SHORT.replace("seed: 7", "sead: 7")
     refused = admin.post("/admin/studies/import", data={"protocol": text})
     assert refused.status_code == 422
-    assert told(refused).startswith("Line 5: There is no key `sead` here.")
-    assert '<li value="5" class="wrong"><code>sead: 7</code>' in refused.text
+    assert told(refused).startswith("Line 6: There is no key `sead` here.")
+    assert '<li value="6" class="wrong"><code>sead: 7</code>' in refused.text
     assert "sead: 7\nparticipants: 4" in refused.text
 
 

@@ -121,15 +121,6 @@ def _links(admin: Admin, study_id: str, key: str) -> list[dict[str, str]] | None
 Key = Annotated[str, FromPath(pattern=r"^[0-9a-f-]{8,64}$")]
 
 
-@router.get("/studies/{study_id}/links/{key}")
-def links(admin: Admin, study_id: Id, key: Key) -> Response:
-    with admin.database.read() as session:
-        context = shared(session, store.study(session, study_id), "participants")
-    found = _links(admin, study_id, key)
-    local = bool(found) and addresses.is_loopback(found[0]["link"]) if found else False
-    return admin.page("links", {**context, "links": found, "key": key, "local": local})
-
-
 @router.get("/studies/{study_id}/links/{key}.csv")
 def links_csv(admin: Admin, study_id: Id, key: Key) -> Response:
     found = _links(admin, study_id, key)
@@ -141,6 +132,15 @@ def links_csv(admin: Admin, study_id: Id, key: Key) -> Response:
     writer.writerows([one["code"], one["link"]] for one in found)
     headers = {"Content-Disposition": 'attachment; filename="links.csv"', "Cache-Control": "no-store"}
     return Response(file.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/studies/{study_id}/links/{key}")
+def links(admin: Admin, study_id: Id, key: Key) -> Response:
+    with admin.database.read() as session:
+        context = shared(session, store.study(session, study_id), "participants")
+    found = _links(admin, study_id, key)
+    local = bool(found) and addresses.is_loopback(found[0]["link"]) if found else False
+    return admin.page("links", {**context, "links": found, "key": key, "local": local})
 
 
 # ── one of them ────────────────────────────────────────────────────────────────────────────────────────────────────
