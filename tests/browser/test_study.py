@@ -22,6 +22,14 @@ from tests.scripted import ScriptedEngine, ScriptedMeaning, ScriptedScorer
 SHORT = (Path(__file__).parents[1] / "study" / "short.yaml").read_text("utf-8")
 
 
+@pytest.fixture(autouse=True)
+def _patience() -> Iterator[None]:
+    """Most steps are a page of their own, and a page takes its time where many tests run at once."""
+    expect.set_options(timeout=20_000)
+    yield
+    expect.set_options(timeout=5_000)
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = scripted_server(tmp_path_factory.mktemp("study"))
@@ -57,7 +65,7 @@ def participants(server: Server) -> list[Participant]:
 
 def at(page: Page, title: str) -> None:
     """The page of this step has come, and works."""
-    expect(page.locator("h1, .study-title").filter(has_text=title).first).to_be_visible(timeout=20_000)
+    expect(page.locator("h1, .study-title").filter(has_text=title).first).to_be_visible()
 
 
 def begin(page: Page, link: str) -> None:
@@ -87,18 +95,17 @@ def done(page: Page) -> None:
 
 def desk(page: Page) -> str:
     """Which condition's, once it is ready."""
-    expect(paragraph(page, 1)).to_be_visible(timeout=20_000)
+    expect(paragraph(page, 1)).to_be_visible()
     return "chat" if page.locator("body").get_attribute("data-chat") == "on" else "map"
 
 
 def write(page: Page) -> None:
     """Get one text from the model into the draft, the way the desk has it."""
     if desk(page) == "chat":
-        for missing in ("#place-all", ".handles", "[data-label]", "#muse-button:visible", "#goal-button:visible"):
-            expect(page.locator(missing)).to_have_count(0) if missing != "#place-all" else expect(
-                page.locator(missing)
-            ).to_be_hidden()
+        expect(page.locator("#place-all")).to_be_hidden()
+        expect(page.locator(".handles, [data-label], #muse-button:visible, #goal-button:visible")).to_have_count(0)
         page.get_by_role("textbox", name="Message").fill("Add an everyday comparison.")
+        expect(page.get_by_role("button", name="Send")).to_be_enabled()
         page.keyboard.press("Enter")
         page.get_by_role("button", name=re.compile("^Insert into paragraph 1")).click()
         expect(page.locator(".chat-in")).to_have_text("In the draft")
@@ -155,9 +162,7 @@ def test_a_whole_study_in_the_browser(
             expect(second.get_by_role("heading", name="The study is open in another window")).to_be_visible()
             second.get_by_role("button", name="Go on here").click()
             expect(paragraph(second, 2)).to_have_value(re.compile("Nobody knows why"))
-            expect(page.get_by_role("heading", name="The study is open in another window")).to_be_visible(
-                timeout=12_000
-            )
+            expect(page.get_by_role("heading", name="The study is open in another window")).to_be_visible()
             page.close()
             page = second
             complaints.watch(page, server.url)
