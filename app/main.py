@@ -15,7 +15,7 @@ from app.db import schema
 from app.db.engine import Database
 from app.llm.types import Engine
 from app.settings import Settings
-from app.study.routes import participant
+from app.study.routes import admin, participant
 from app.web import errors, health, idempotency, logs, static
 from app.web.security import BodyCap, OriginCheck, SecurityHeaders
 from app.writing import generations, pages, routes
@@ -63,12 +63,13 @@ def create_app(
     app.include_router(pages.router)
     app.include_router(participant.router)
     app.include_router(static.router)
+    admin.install(app)
     app.mount("/static", static.files())
     errors.install(app)
 
     # The last added is the outermost: a refusal gets the headers too.
     uploads = dict.fromkeys(("/api/imports", "/api/drafts/*/sources"), settings.max_upload_bytes)
-    larger = {**uploads, "/api/projects": MOST_UPLOADED}
+    larger = {**uploads, "/api/projects": MOST_UPLOADED, **admin.BODIES}
     app.add_middleware(BodyCap, most=settings.max_body_bytes, larger=larger)
     app.add_middleware(OriginCheck, allowed_origins=settings.allowed_origins)
     app.add_middleware(SecurityHeaders)

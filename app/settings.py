@@ -24,7 +24,7 @@ class Settings(BaseSettings):
     """SQLAlchemy URL; without one, SQLite in the data directory."""
 
     model: str = "default"
-    """`default`, a Hugging Face id or a local folder."""
+    """`default`, a Hugging Face id, a local folder, or `recorded` (`recorded:FILE`) for answers recorded before."""
     llm_url: str | None = None
     """Base URL of an OpenAI-compatible server, e.g. http://127.0.0.1:8001/v1; then `model` is the served name."""
     llm_key: str | None = Field(None, repr=False)
@@ -56,8 +56,13 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data_dir / 'spatialbalancing.sqlite3'}"
 
     @property
+    def recorded(self) -> bool:
+        """Whether a recording answers in place of a model."""
+        return self.model.partition(":")[0] == "recorded"
+
+    @property
     def full_plans(self) -> bool:
-        own_model = self.model == "default" and self.llm_url is None
+        own_model = (self.model == "default" or self.recorded) and self.llm_url is None
         return self.plans == "full" or (self.plans == "auto" and not own_model)
 
     @cached_property

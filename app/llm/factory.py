@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from app.llm.types import Engine
 from app.settings import Settings
 
@@ -14,6 +16,11 @@ def make_engine(settings: Settings) -> Engine:
         return RemoteEngine(
             settings.llm_url, settings.model, key=settings.llm_key, stall_deadline=settings.stall_deadline
         )
+    if settings.recorded:
+        from app.llm.recorded import SHIPPED, RecordedEngine
+
+        named = settings.model.partition(":")[2]
+        return RecordedEngine(Path(named) if named else SHIPPED)
     from app.llm.local import LocalEngine
     from app.llm.store import ModelStore
 

@@ -80,7 +80,7 @@ class EngineInfo:
     device: str
     dtype: str
     sha256: str | None
-    kind: Literal["local", "remote"]
+    kind: Literal["local", "remote", "recorded"]
 
 
 class EngineError(Exception):

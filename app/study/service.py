@@ -105,8 +105,18 @@ def _hashes() -> tuple[str, str]:
 
 
 def freeze(studio: Studio, protocol_yaml: str) -> Frozen:
-    """What the study would be run with now. Raises Problem 503 while the model or the scorer is not ready."""
+    """What the study would be run with now. Raises Problem 503 while the model or the scorer is not ready, 409 responses
+    where the protocol asks for a model and a recording answers, or the other way round."""
     protocol, info, scorer = _parsed(protocol_yaml), studio.info, studio.scorer
+    if (info.kind == "recorded") != (protocol.responses == "recorded"):
+        found = "this server gives recorded ones" if info.kind == "recorded" else "this server's come from a model"
+        mend = "without" if info.kind == "recorded" else "with"
+        raise Problem(
+            409,
+            "responses",
+            f"The protocol says responses are {protocol.responses}, and {found}. Write `responses: "
+            f"{'recorded' if info.kind == 'recorded' else 'live'}`, or start the server {mend} SPATIAL_MODEL=recorded.",
+        )
     used = sorted({i for step in protocol.flow.steps for i in step.instruments})
     # Instruments of the app's are written down with the study's own: a later release may change them.
     whole = protocol.model_copy(update={"instruments": tuple(protocol.instrument(i) for i in used)})
@@ -138,6 +148,11 @@ _HELD_FAST = {
 }
 
 
+def changed(then: Frozen, today: Frozen) -> list[str]:
+    """What a study would be run with that is not as it was frozen."""
+    return [name for field, name in _HELD_FAST.items() if getattr(then, field) != getattr(today, field)]
+
+
 def open_study(session: Session, study_id: str, frozen: Frozen) -> Study:
     """From now on participants may join. An open one stays as it is; a closed one opens again with what was frozen
     first, and is refused (409 changed) when model, prompts, strategies or scorer are others than then."""
@@ -147,8 +162,7 @@ def open_study(session: Session, study_id: str, frozen: Frozen) -> Study:
             raise Problem(409, "changed", "The protocol was changed meanwhile. Look at it, then open the study again.")
         study.frozen, study.opened_at = frozen.model_dump(mode="json"), now()
     elif study.state == "closed":
-        then, today = Frozen.model_validate(study.frozen), frozen
-        other = [name for field, name in _HELD_FAST.items() if getattr(then, field) != getattr(today, field)]
+        other = changed(Frozen.model_validate(study.frozen), frozen)
         if other:
             raise Problem(
                 409,

@@ -1,0 +1,378 @@
+"""Participants: adding them, their links, and what a facilitator does about one of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi import Path as FromPath
+from fastapi.responses import Response
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.db.backup import BackupError, backup
+from app.study import addresses, erase, flow, roster, service, store
+from app.study.models import Facilitator, Note, Participant, Receipt
+from app.study.routes.admin.shared import Admin, Id, TheForm, to, tried
+from app.study.routes.admin.studies import cells, form_key, shared
+from app.web.errors import Problem
+
+router = APIRouter()
+Name = Annotated[str, FromPath(pattern=r"^before-delete-[0-9T]{15,24}Z\.(sqlite3|dump)$")]
+SNAPSHOT_DAYS = 7
+"""A snapshot holds what was deleted, so it must not lie about for ever."""
+
+
+def _offered(admin: Admin) -> list[str]:
+    return addresses.offered(admin.settings, str(admin.request.base_url).rstrip("/"))
+
+
+# ── the table ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _participants(
+    admin: Admin, study_id: str, problem: Problem | None = None, kept: dict[str, str] | None = None
+) -> Response:
+    with admin.database.read() as session:
+        study = store.study(session, study_id)
+        context = shared(session, study, "participants")
+        people = session.scalars(
+            select(Participant)
+            .where(Participant.study_id == study.id, Participant.kind != "dry-run")
+            .order_by(Participant.code)
+        ).all()
+        steps = len(context["protocol"].way([vars(arm) for arm in context["protocol"].cells[0].arms]))
+        context |= {
+            "people": people,
+            "cells": cells(session, study, context["protocol"]),
+            "steps": steps,
+            "offered": _offered(admin),
+            "loopback": addresses.is_loopback,
+            "kept": kept or {},
+            "key": form_key(),
+            "snapshots": snapshots(admin.settings.data_dir),
+            "days": SNAPSHOT_DAYS,
+        }
+    return admin.page("participants", context, problem=problem)
+
+
+@router.get("/studies/{study_id}/participants")
+def participants(admin: Admin, study_id: Id) -> Response:
+    return _participants(admin, study_id)
+
+
+@router.post("/studies/{study_id}/participants")
+def add(admin: Admin, study_id: Id, form: TheForm) -> Response:
+    """So many, or those of a list; or one by their code."""
+    kept = {name: form.one(name) for name in ("count", "codes", "code", "base")}
+    try:
+        wanted = _wanted(
+            form.one("how"), form.one("count"), form.one("code"), form.one("codes"), form.files.get("file")
+        )
+        key = _key(form.one("key"))
+        base = _base(admin, form.one("base"))
+
+        def make() -> dict[str, Any]:
+            with admin.database.write() as session:
+                made = service.add_participants(session, study_id, wanted)
+                links = [{"code": p.code, "id": p.id, "link": f"{base}/s/{token}"} for p, token in made]
+            return {"study_id": study_id, "links": links}
+
+        admin.desk.shown.once(admin.who.session_id, key, make)
+    except Problem as problem:
+        if problem.code == "no-study":
+            raise
+        return _participants(admin, study_id, problem, kept)
+    return to(f"/admin/studies/{study_id}/links/{key}")
+
+
+def _wanted(how: str, count: str, code: str, codes: str, file: bytes | None) -> list[str | None]:
+    if how == "list":
+        return list(roster.codes(roster.decode(file) if file else codes))
+    if how == "one":
+        return [code.strip() or None]
+    if not count.strip().isdecimal() or not 1 <= int(count) <= service.MOST_AT_ONCE:
+        raise Problem(422, "how-many", f"Write how many to add: a number from 1 to {service.MOST_AT_ONCE:,}.")
+    return [None] * int(count)
+
+
+def _key(key: str) -> str:
+    if not 8 <= len(key) <= 64 or not all(c in "0123456789abcdef-" for c in key):
+        raise Problem(422, "invalid", "The form is not whole. Reload the page and send it again.")
+    return key
+
+
+def _base(admin: Admin, wanted: str) -> str:
+    """One of the addresses that were offered: a link must lead to nowhere else."""
+    offered = _offered(admin)
+    return wanted if wanted in offered else offered[0]
+
+
+def _links(admin: Admin, study_id: str, key: str) -> list[dict[str, str]] | None:
+    kept = admin.desk.shown.get(admin.who.session_id, key)
+    return kept["links"] if kept and kept["study_id"] == study_id else None
+
+
+Key = Annotated[str, FromPath(pattern=r"^[0-9a-f-]{8,64}$")]
+
+
+@router.get("/studies/{study_id}/links/{key}.csv")
+def links_csv(admin: Admin, study_id: Id, key: Key) -> Response:
+    found = _links(admin, study_id, key)
+    if found is None:
+        raise Problem(410, "gone", "These links were shown and are not kept. Make new ones for whom you need them.")
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(["code", "link"])
+    writer.writerows([one["code"], one["link"]] for one in found)
+    headers = {"Content-Disposition": 'attachment; filename="links.csv"', "Cache-Control": "no-store"}
+    return Response(file.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/studies/{study_id}/links/{key}")
+def links(admin: Admin, study_id: Id, key: Key) -> Response:
+    with admin.database.read() as session:
+        context = shared(session, store.study(session, study_id), "participants")
+    found = _links(admin, study_id, key)
+    local = bool(found) and addresses.is_loopback(found[0]["link"]) if found else False
+    return admin.page("links", {**context, "links": found, "key": key, "local": local})
+
+
+# ── one of them ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _person(
+    admin: Admin, participant_id: str, problem: Problem | None = None, kept: dict[str, str] | None = None
+) -> Response:
+    with admin.database.read() as session:
+        person = session.get(Participant, participant_id)
+        if person is None:
+            raise Problem(404, "no-participant", store.UNKNOWN_PARTICIPANT)
+        study = store.study(session, person.study_id)
+        context = shared(session, study, "participants")
+        protocol = context["protocol"]
+        stays = list(store.stays(session, person.id))
+        here = flow.at(session, person)
+        notes = session.execute(
+            select(Note, Facilitator.name)
+            .outerjoin(Facilitator, Facilitator.id == Note.facilitator_id)
+            .where(Note.participant_id == person.id)
+            .order_by(Note.created_at.desc())
+        ).all()
+        taker = session.scalar(select(Participant).where(Participant.replaces == person.id))
+        context |= {
+            "person": person,
+            "way": protocol.way(person.arms) if person.arms else [],
+            "stays": stays,
+            "here": here,
+            "notes": notes,
+            "names": {c.id: c.name for c in protocol.conditions},
+            "titles": {t.id: t.title for t in (*protocol.topics, *([protocol.practice] if protocol.practice else []))},
+            "steps": {step.id: step for step in protocol.flow.steps},
+            "seconds": {stay.id: _spent(session, stay) for stay in stays},
+            "taker": taker,
+            "offered": _offered(admin),
+            "loopback": addresses.is_loopback,
+            "kept": kept or {},
+            "key": form_key(),
+            "sqlite": admin.database.sqlite,
+            "days": SNAPSHOT_DAYS,
+        }
+    return admin.page("participant", context, problem=problem)
+
+
+def _spent(session: Session, stay: Any) -> float:
+    from app.study import clocks
+
+    return clocks.spent(stay, store.pauses(session, stay.id))
+
+
+@router.get("/participants/{participant_id}")
+def participant(admin: Admin, participant_id: Id) -> Response:
+    return _person(admin, participant_id)
+
+
+def _done(admin: Admin, participant_id: str, form: TheForm, said: str, work: Callable[[Session], object]) -> Response:
+    """Back to where the form was: the monitor, or the participant's page."""
+    _, problem = tried(admin.database, work)
+    if problem is not None:
+        return _person(admin, participant_id, problem, {name: form.one(name) for name in form.values})
+    back = form.one("back")
+    return to(back if back.startswith("/admin/studies/") else f"/admin/participants/{participant_id}", said)
+
+
+@router.post("/participants/{participant_id}/pause")
+def pause(admin: Admin, participant_id: Id, form: TheForm) -> Response:
+    return _done(
+        admin, participant_id, form, "paused",
+        lambda session: service.pause(session, participant_id, form.one("reason"), admin.who.name),
+    )  # fmt: skip
+
+
+@router.post("/participants/{participant_id}/resume")
+def resume(admin: Admin, participant_id: Id, form: TheForm) -> Response:
+    return _done(admin, participant_id, form, "resumed", lambda session: service.resume(session, participant_id))
+
+
+@router.post("/participants/{participant_id}/unblock")
+def unblock(admin: Admin, participant_id: Id, form: TheForm) -> Response:
+    return _done(admin, participant_id, form, "unblocked", lambda session: service.unblock(session, participant_id))
+
+
+@router.post("/participants/{participant_id}/move-on")
+def move_on(admin: Admin, participant_id: Id, form: TheForm) -> Response:
+    return _done(admin, participant_id, form, "moved", lambda session: flow.move_on(session, participant_id))
+
+
+@router.post("/participants/{participant_id}/release")
+def release(admin: Admin, participant_id: Id, form: TheForm) -> Response:
+    return _done(admin, participant_id, form, "released", lambda session: flow.release(session, participant_id))
+
+
+@router.post("/participants/{participant_id}/exclude")
+def exclude(admin: Admin, participant_id: Id, form: TheForm) -> Response:
+    wanted = form.one("excluded") == "yes"
+    return _done(
+        admin, participant_id, form, "excluded" if wanted else "included",
+        lambda session: service.exclude(session, participant_id, excluded=wanted, why=form.one("why")),
+    )  # fmt: skip
+
+
+@router.post("/participants/{participant_id}/note")
+def note(admin: Admin, participant_id: Id, form: TheForm) -> Response:
+    def work(session: Session) -> None:
+        person = store.hold_participant(session, participant_id)
+        service.write_note(
+            session, person.study_id, form.one("text"), participant_id=person.id, facilitator_id=admin.who.id
+        )
+
+    return _done(admin, participant_id, form, "noted", work)
+
+
+@router.post("/participants/{participant_id}/revoke")
+def revoke(admin: Admin, participant_id: Id, form: TheForm) -> Response:
+    return _done(admin, participant_id, form, "revoked", lambda session: service.revoke_link(session, participant_id))
+
+
+@router.post("/participants/{participant_id}/link")
+def new_link(admin: Admin, participant_id: Id, form: TheForm) -> Response:
+    """A resume link: it leads to the step they are at, with the text as it was; the one before stops working."""
+    return _linked(admin, participant_id, form, lambda session: service.new_link(session, participant_id))
+
+
+@router.post("/participants/{participant_id}/replace")
+def replace(admin: Admin, participant_id: Id, form: TheForm) -> Response:
+    """Somebody else, in the cell of who dropped out."""
+
+    def work(session: Session) -> tuple[Participant, str]:
+        dropped = store.hold_participant(session, participant_id)
+        code = form.one("code").strip() or None
+        return service.add_participants(session, dropped.study_id, [code], replaces=dropped.id)[0]
+
+    return _linked(admin, participant_id, form, work)
+
+
+def _linked(
+    admin: Admin, participant_id: str, form: TheForm, work: Callable[[Session], tuple[Participant, str]]
+) -> Response:
+    try:
+        key, base = _key(form.one("key")), _base(admin, form.one("base"))
+
+        def make() -> dict[str, Any]:
+            with admin.database.write() as session:
+                person, token = work(session)
+                links = [{"code": person.code, "id": person.id, "link": f"{base}/s/{token}"}]
+                return {"study_id": person.study_id, "links": links}
+
+        made = admin.desk.shown.once(admin.who.session_id, key, make)
+    except Problem as problem:
+        return _person(admin, participant_id, problem, {name: form.one(name) for name in form.values})
+    return to(f"/admin/studies/{made['study_id']}/links/{key}")
+
+
+# ── deleting ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@router.post("/participants/{participant_id}/delete")
+def delete(admin: Admin, participant_id: Id, form: TheForm) -> Response:
+    """Wholly, at any moment, after their code was typed. A snapshot of the whole database is taken first, unless the
+    participant themselves wants to be forgotten at once."""
+    try:
+        with admin.database.read() as session:
+            person = session.get(Participant, participant_id)
+            if person is None:
+                raise Problem(404, "no-participant", store.UNKNOWN_PARTICIPANT)
+            code, study_id = person.code, person.study_id
+        if form.one("typed").strip() != code:
+            raise Problem(422, "not-typed", f"Nothing was deleted. To delete, type the code {code} into the field.")
+        if not form.on("forget"):
+            _take_snapshot(admin)
+        with admin.database.write() as session:
+            receipt = erase.delete_participant(session, participant_id)
+        erase.scrub(admin.database)
+    except Problem as problem:
+        if problem.code == "no-participant":
+            raise
+        return _person(admin, participant_id, problem, {name: form.one(name) for name in form.values})
+    return to(f"/admin/studies/{study_id}/receipts/{receipt.id}")
+
+
+@router.get("/studies/{study_id}/receipts/{receipt_id}")
+def receipt(admin: Admin, study_id: Id, receipt_id: Id) -> Response:
+    with admin.database.read() as session:
+        study = store.study(session, study_id)
+        found = session.get(Receipt, receipt_id)
+        if found is None or found.study_id != study_id:
+            raise Problem(404, "not-found", "There is no such receipt.")
+        context = shared(session, study, "participants")
+    kept = snapshots(admin.settings.data_dir)
+    return admin.page("receipt", {**context, "receipt": found, "snapshots": kept, "days": SNAPSHOT_DAYS})
+
+
+def _folder(data_dir: Path) -> Path:
+    return data_dir / "backups"
+
+
+def _take_snapshot(admin: Admin) -> Path:
+    folder = _folder(admin.settings.data_dir)
+    ending = "sqlite3" if admin.database.sqlite else "dump"
+    path = folder / f"before-delete-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z.{ending}"
+    forget_old_snapshots(admin.settings.data_dir)
+    try:
+        backup(admin.database, path)
+    except BackupError as error:
+        raise Problem(
+            507, "no-snapshot", f"Nothing was deleted, because no snapshot could be taken first. {error}"
+        ) from error
+    return path
+
+
+def snapshots(data_dir: Path) -> list[dict[str, Any]]:
+    """Those taken before deletions, the latest first."""
+    found = sorted(_folder(data_dir).glob("before-delete-*"), reverse=True)
+    return [
+        {
+            "name": path.name,
+            "at": datetime.fromtimestamp(path.stat().st_mtime, UTC),
+            "bytes": path.stat().st_size,
+        }
+        for path in found
+    ]
+
+
+def forget_old_snapshots(data_dir: Path) -> None:
+    old = datetime.now(UTC) - timedelta(days=SNAPSHOT_DAYS)
+    for one in snapshots(data_dir):
+        if one["at"] < old:
+            (_folder(data_dir) / one["name"]).unlink(missing_ok=True)
+
+
+@router.post("/studies/{study_id}/snapshots/{name}/delete")
+def delete_snapshot(admin: Admin, study_id: Id, name: Name) -> Response:
+    (_folder(admin.settings.data_dir) / name).unlink(missing_ok=True)
+    return to(f"/admin/studies/{study_id}/participants", "snapshot-gone")
