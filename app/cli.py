@@ -511,6 +511,9 @@ def study_record(
     protocols: Annotated[
         list[str] | None, typer.Argument(metavar="[PROTOCOL]...", help="Files or templates; all templates if left out.")
     ] = None,
+    passes: Annotated[
+        int | None, typer.Option(min=1, help="Press each label on so many paragraphs; on all of them if left out.")
+    ] = None,
 ) -> None:
     """Ask the model all that the desk could ask about a study's texts, and keep the answers for SPATIAL_MODEL=recorded."""
     from app.llm.recorded import Recorder
@@ -529,7 +532,8 @@ def study_record(
     reviser = _reviser(settings)
     recorder = Recorder(reviser.engine)
     try:
-        for count in record(dataclasses.replace(reviser, engine=recorder), parsed, lambda t: typer.echo(t, err=True)):
+        recording = dataclasses.replace(reviser, engine=recorder)
+        for count in record(recording, parsed, lambda told: typer.echo(told, err=True), passes):
             recorder.write(out, f"spatialbalancing study record {' '.join(names)}")
             typer.echo(f"{count} answers", err=True)
     except EngineError as error:

@@ -124,7 +124,10 @@ def receipts(folder: Path, participants: int, pace: float) -> dict[str, Any]:
         kept = session.scalar(select(func.count()).select_from(LoggedEvent).where(own, LoggedEvent.seq.is_not(None)))
         different = session.scalar(
             select(func.count()).select_from(
-                select(LoggedEvent.recorder, LoggedEvent.seq).where(own, LoggedEvent.seq.is_not(None)).distinct().subquery()
+                select(LoggedEvent.recorder, LoggedEvent.seq)
+                .where(own, LoggedEvent.seq.is_not(None))
+                .distinct()
+                .subquery()
             )
         )
     database.close()

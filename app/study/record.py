@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from dataclasses import dataclass, field
 
 from app.axes.types import Unplaceable
 from app.llm.recorded import Recorder
@@ -12,6 +13,7 @@ from app.study.protocol import Protocol, Topic
 from app.text import paragraphs
 from app.writing import questions
 from app.writing.digest import History, Seen, digest
+from app.writing.landing import Point
 from app.writing.revise import Landed, Reviser
 from app.writing.sources import Pack
 from app.writing.strategies import Label
@@ -28,62 +30,95 @@ OWN_PROMPTS = (
 CANDIDATES = 3
 
 
-def record(reviser: Reviser, protocols: Sequence[Protocol], say: Callable[[str], object]) -> Iterator[int]:
-    """Press every label on every paragraph, ask for one of OWN_PROMPTS, join what came of it, and ask Muse's questions.
-    Strategies take turns over the paragraphs, so that each has answers. Yields now and then how many there are.
+@dataclass
+class _Desk:
+    """A topic while it is asked about: what stands in its draft, and what came of it."""
+
+    topic: Topic
+    pack: Pack | None
+    texts: list[str]
+    versions: dict[str, Seen] = field(default_factory=dict)
+    made: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    def of(cls, reviser: Reviser, topic: Topic) -> _Desk:
+        pack = Pack([(source.title, source.text) for source in topic.sources]) if topic.sources else None
+        desk = cls(topic, pack, paragraphs.split(topic.draft))
+        desk.versions = {f"v{k}": _seen(reviser, k, text) for k, text in enumerate(desk.texts)}
+        return desk
+
+
+def record(
+    reviser: Reviser, protocols: Sequence[Protocol], say: Callable[[str], object], passes: int | None = None
+) -> Iterator[int]:
+    """Press labels on paragraphs, join what came of it, and ask Muse's questions. In each pass every label is pressed
+    once, on a paragraph that it was not pressed on before; after as many passes as there are paragraphs, the most, each
+    was pressed on each. All strategies of a label are asked for. Yields after a pass how many answers there are.
 
     `reviser.engine` is a Recorder. Raises EngineError.
     """
     recorder = reviser.engine
     assert isinstance(recorder, Recorder)
-    done: set[str] = set()
-    seeds = count()
-    for topic in (t for p in protocols for t in (*([p.practice] if p.practice else []), *p.topics)):
-        if topic.draft not in done:
-            done.add(topic.draft)
-            say(f"{topic.title} …")
-            for _ in _topic(reviser, topic, seeds):
-                yield len(recorder.lines)
+    topics = {t.draft: t for p in protocols for t in (*p.topics, *([p.practice] if p.practice else []))}
+    desks = [_Desk.of(reviser, topic) for topic in topics.values()]
+    places = [(desk, k) for desk in desks for k in range(len(desk.texts))]
+    for turn in range(min(passes or len(places), len(places))):
+        say(f"Pass {turn + 1} of {len(places)} …")
+        for j, label in enumerate(reviser.book.labels):
+            # Three paragraphs further for the next label: the first pass already speaks of every topic.
+            _press_all(reviser, label, *places[(turn + 3 * j) % len(places)], turn)
+        for desk in desks:
+            _join(reviser, desk, turn)
+            _ask_muse(reviser, desk, turn)
+        yield len(recorder.lines)
 
 
-def _topic(reviser: Reviser, topic: Topic, seeds: Iterator[int]) -> Iterator[None]:
-    pack = Pack([(source.title, source.text) for source in topic.sources]) if topic.sources else None
-    labels = reviser.book.labels
-    heads, versions = {}, {}
-    for k, text in enumerate(paragraphs.split(topic.draft)):
-        seed = next(seeds)
-        heads[f"p{k}"] = f"v{k}"
-        versions[f"v{k}"] = _seen(reviser, f"v{k}", k, text, ())
-        made = [text]
-        for label in labels:
-            own = OWN_PROMPTS[seed % len(OWN_PROMPTS)] if label.strategies[0].takes_prompt else ""
-            made += _press(reviser, label, text, None, seed, own, pack)
-        for number, other in enumerate(made[1:-1:12]):
-            versions[f"v{k}.{number}"] = _seen(reviser, f"v{k}.{number}", k, other, (f"v{k}",), len(versions))
-            for _ in reviser.combine(other, made[2 + number], 0.5, n=CANDIDATES, seed=seed, pack=pack):
+def _press_all(reviser: Reviser, label: Label, desk: _Desk, k: int, seed: int) -> None:
+    strategies = label.usable(None, full=reviser.full, sourced=desk.pack is not None)
+    own = OWN_PROMPTS[seed % len(OWN_PROMPTS)] if label.strategies[0].takes_prompt else ""
+    n = max(CANDIDATES, len(strategies))
+    for event in reviser.revise(label, desk.texts[k], n=n, seed=seed, own=own, pack=desk.pack):
+        if isinstance(event, Landed):
+            desk.made[k].append(event.candidate.text)
+
+
+def _join(reviser: Reviser, desk: _Desk, seed: int) -> None:
+    for k, made in desk.made.items():
+        for first, second in zip(made[-2:-1], made[-1:], strict=True):
+            for _ in reviser.combine(first, second, 0.5, n=CANDIDATES, seed=seed, pack=desk.pack):
                 pass
-        yield
-    history = History(heads, versions, [label for label in labels if label.group != "any"])
+
+
+def _ask_muse(reviser: Reviser, desk: _Desk, seed: int) -> None:
+    for k, made in desk.made.items():
+        for text in made[-1:]:
+            number = len(desk.versions) + 1
+            desk.versions[f"v{k}.{number}"] = _seen(reviser, k, text, number)
+    heads = {f"p{k}": f"v{k}" for k in range(len(desk.texts))}
+    history = History(heads, desk.versions, [label for label in reviser.book.labels if label.group != "any"])
+    kinds: set[str] = set()
     for item in digest(history):
-        if questions.about(item):
-            questions.ask(item, history, reviser.engine, reviser.meaning, next(seeds), threading.Event())
-    yield
+        kind = questions.about(item)
+        if kind is not None and kind not in kinds:
+            kinds.add(kind)
+            questions.ask(item, history, reviser.engine, reviser.meaning, seed, threading.Event())
 
 
-def _press(
-    reviser: Reviser, label: Label, text: str, strategy: str | None, seed: int, own: str, pack: Pack | None
-) -> list[str]:
-    events = reviser.revise(label, text, n=CANDIDATES, seed=seed, strategy=strategy, own=own, pack=pack)
-    return [event.candidate.text for event in events if isinstance(event, Landed)]
-
-
-def _seen(reviser: Reviser, name: str, k: int, text: str, parents: tuple[str, ...], number: int = 1) -> Seen:
+def _seen(reviser: Reviser, k: int, text: str, number: int = 0) -> Seen:
+    """`number` of a version that was made; 0 is the paragraph as it was."""
     try:
         placed = reviser.scorer.score([text])[0]
-        point = (placed.engagement, placed.exposition)
+        point = Point(placed.engagement, placed.exposition)
     except Unplaceable:
         point = None
     return Seen(
-        id=name, number=number, paragraph_id=f"p{k}", parents=parents, operation="label" if parents else "import",
-        label="use-analogy" if parents else None, status="proposed" if parents else "written", text=text, point=point,
-    )  # fmt: skip
+        id=f"v{k}.{number}" if number else f"v{k}",
+        number=number or k + 1,
+        paragraph_id=f"p{k}",
+        parents=(f"v{k}",) if number else (),
+        operation="label" if number else "import",
+        label="use-analogy" if number else None,
+        status="proposed" if number else "written",
+        text=text,
+        point=point,
+    )

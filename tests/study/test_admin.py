@@ -322,7 +322,7 @@ def test_codes_are_read_from_the_right_column(text: str, wanted: list[str]) -> N
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("P1\n=HYPERLINK(\"http://evil\")\n", "Line 2: “=HYPERLINK"),
+        ('P1\n=HYPERLINK("http://evil")\n', "Line 2: “=HYPERLINK"),
         ("P1\n@SUM(A1)\n", "Line 2"),
         ("P1\nP2\nP1\n", "Line 3: P1 stands in line 1 already"),
         ("name,code\nJane,\n", "Line 2: there is no code"),
@@ -339,7 +339,11 @@ def test_codes_that_are_none_are_refused_with_their_line(text: str, says: str) -
 
 @pytest.mark.parametrize(
     ("file", "says"),
-    [(b"PK\x03\x04", "Save it as CSV"), (b"P1,\xff\x00\x01", "not text"), ("Zoë\n".encode("utf-16"), "can&#39;t be a code")],
+    [
+        (b"PK\x03\x04", "Save it as CSV"),
+        (b"P1,\xff\x00\x01", "not text"),
+        ("Zoë\n".encode("utf-16"), "can&#39;t be a code"),
+    ],
 )
 def test_a_file_that_is_no_list_is_refused_and_nobody_is_added(
     admin: TestClient, app: FastAPI, study: str, file: bytes, says: str

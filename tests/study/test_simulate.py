@@ -45,9 +45,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def simulated(
-    recording: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[FastAPI, str, Report, Path]]:
+def simulated(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FastAPI, str, Report, Path]]:
     folder = tmp_path_factory.mktemp("simulated")
     engine = RecordedEngine(recording, word_seconds=0)
     app = create_app(
