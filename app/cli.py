@@ -111,7 +111,8 @@ def db_upgrade() -> None:
 @database.command("check")
 def db_check() -> None:
     """Look for damage: the file, the schema, and what must hold of drafts, versions and the log."""
-    import app.writing.invariants  # noqa: F401  (adds the room's rules to the check)
+    import app.study.invariants
+    import app.writing.invariants  # noqa: F401  (each adds its room's rules to the check)
     from app.db.check import check
 
     with _database(_settings()) as db:

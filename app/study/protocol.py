@@ -18,6 +18,7 @@ from app.writing.setting import Switches
 TEMPLATES = Path(__file__).with_name("templates")
 FORMAT = "spatialbalancing-study/1"
 MOST_CHARS = 2_000_000
+DEEPEST = 20
 
 Words = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True, pattern=r"^[^\x00]*$")]
 
@@ -272,16 +273,12 @@ def parse(text: str) -> Protocol:
     if len(text) > MOST_CHARS:
         raise Mistake(f"The protocol has more than {MOST_CHARS:,} characters. Put long sources into the study later.")
     try:
-        # An alias may refer to itself, or make a few lines into gigabytes.
-        alias = next((e for e in yaml.parse(text, Loader=yaml.SafeLoader) if isinstance(e, yaml.AliasEvent)), None)
-        if alias is not None:
-            line = alias.start_mark.line + 1 if alias.start_mark else None
-            raise Mistake(f"`*{alias.anchor}` repeats another place. Write it out.", line)
+        _look_through(text)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise Mistake(f"This is not YAML: {error.problem}.", mark.line + 1 if mark else None) from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         raise Mistake(f"This is not YAML: {str(error).splitlines()[0]}.") from error
     if not isinstance(node, yaml.MappingNode):
         raise Mistake("A protocol is a list of keys and values. Begin with a template.", 1)
@@ -298,6 +295,19 @@ def parse(text: str) -> Protocol:
         return Protocol.model_validate(data)
     except ValidationError as error:
         raise _mistake(node, error) from error
+
+
+def _look_through(text: str) -> None:
+    """Before it is read: an alias may refer to itself or make a few lines into gigabytes, and what is nested thousands
+    of times takes minutes. Raises Mistake, yaml.YAMLError."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1 if event.start_mark else None
+        if isinstance(event, yaml.AliasEvent):
+            raise Mistake(f"`*{event.anchor}` repeats another place. Write it out.", line)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise Mistake("No protocol is nested so deeply. Begin with a template.", line)
 
 
 def _mistake(node: yaml.Node, error: ValidationError) -> Mistake:

@@ -32,6 +32,10 @@ class Meaning(Protocol):
     def encode(self, sentences: Sequence[str]) -> npt.NDArray[np.float32]: ...
 
 
+Turns = tuple[tuple[str, str], ...]
+"""What was asked and what was answered, oldest first."""
+
+
 @dataclass(frozen=True)
 class Parent:
     """The paragraph a candidate is made from."""
@@ -65,18 +69,23 @@ class Ask:
     """What the writer typed, where the strategy asks for it."""
     notes: tuple[str, ...] = ()
     """Sentences of the draft's sources that the prompt shows."""
+    earlier: Turns = ()
+    """What was asked and answered before, where that is shown."""
 
     def ground(self, parent: Parent) -> str:
         """All that an answer may take its facts and words from."""
-        return "\n".join([parent.text, self.own, *self.notes])
+        return "\n".join([parent.text, self.own, *self.notes, *(text for turn in self.earlier for text in turn)])
 
 
-def ask(book: Book, strategy: Strategy, parent: Parent, prefill: str, *, full: bool, own: str = "") -> Ask:
-    """The prompt for one candidate. `own` is the writer's instruction, for strategies that ask for one."""
+def ask(
+    book: Book, strategy: Strategy, parent: Parent, prefill: str, *, full: bool, own: str = "", earlier: Turns = ()
+) -> Ask:
+    """The prompt for one candidate. `own` is the writer's instruction, for strategies that ask for one; `earlier` is
+    what they asked before and what was answered, which a larger model goes on from."""
     if strategy.plan == "rewrite-sentence":
         return _ask_sentence(book, strategy, parent)
     if full or not strategy.small or strategy.plan == "rewrite-all":
-        return _ask_full(book, strategy, parent, own)
+        return _ask_full(book, strategy, parent, own, earlier)
     term = parent.key_term
     notes = parent.notes if strategy.source else ()
     turns = [Message("system", book.system)]
@@ -91,13 +100,14 @@ def ask(book: Book, strategy: Strategy, parent: Parent, prefill: str, *, full: b
     return Ask(strategy, strategy.plan, Prompt(tuple(turns), fill(prefill, term)), sampling, own, notes)
 
 
-def _ask_full(book: Book, strategy: Strategy, parent: Parent, own: str) -> Ask:
+def _ask_full(book: Book, strategy: Strategy, parent: Parent, own: str, earlier: Turns) -> Ask:
     instruction = strategy.full.replace("{prompt}", own)
     notes = parent.notes if strategy.source else ()
     asked = f"{_with_notes(parent.text, notes)}\n\n{instruction}"
-    turns = (Message("system", book.full_system), Message("user", asked))
+    said = [m for prompt, answer in earlier for m in (Message("user", prompt), Message("assistant", answer))]
+    turns = (Message("system", book.full_system), *said, Message("user", asked))
     sampling = Sampling(temperature=0.7, top_p=0.9, max_tokens=3 * len(parent.text.split()) + 80)
-    return Ask(strategy, "rewrite-all", Prompt(turns), sampling, own, notes)
+    return Ask(strategy, "rewrite-all", Prompt(turns), sampling, own, notes, earlier)
 
 
 def _ask_sentence(book: Book, strategy: Strategy, parent: Parent) -> Ask:

@@ -31,6 +31,8 @@ LONGEST_PROMPT = 2_000
 """Characters of a writer's own prompt."""
 TAKEN_UP_WITHIN = timedelta(seconds=30)
 """A page opens the stream right after it asked; what it did not take up by then no longer counts as waiting."""
+SAID_BEFORE = 4
+"""Turns of a chat that the model is shown."""
 NEVER_STARTED_AFTER = timedelta(minutes=15)
 LOST_AFTER = timedelta(minutes=1)
 
@@ -67,6 +69,8 @@ class Job:
     """What its claims may rest on."""
     pack: sources.Pack | None = None
     """The draft's sources when it began."""
+    earlier: tuple[tuple[str, str], ...] = ()
+    """In a chat: what was asked about the paragraph before, and what was answered."""
     scored: bool = True
     """Whether the writer is told what the scorer says."""
 
@@ -239,8 +243,17 @@ def claim(session: Session, writer_id: str, generation_id: str) -> Job:
         other=other,
         ground=tuple(store.grounds(session, [parent.id, *([other.id] if other else [])])),
         pack=sources.pack_of(session, generation.draft_id),
+        earlier=_earlier(session, writer_id, generation),
         scored=not setting.hides_scores(session, generation.draft_id),
     )
+
+
+def _earlier(session: Session, writer_id: str, generation: Generation) -> tuple[tuple[str, str], ...]:
+    """The turns that a chat goes on from; none elsewhere, where each press stands for itself."""
+    found = setting.of_writer(session, writer_id)
+    if found is None or not found.switches.chat or generation.prompt is None:
+        return ()
+    return tuple(store.said_before(session, generation, SAID_BEFORE))
 
 
 def stop_unclaimed(session: Session, writer_id: str, generation_id: str) -> tuple[v.GenerationView, bool]:
@@ -268,11 +281,14 @@ def begin(session: Session, job: Job) -> bool:
 
 
 def first_token(session: Session, job: Job, ms: int) -> None:
+    store.generation(session, job.writer_id, job.id)
     event = events.GenerationFirstToken(generation_id=job.id, ms=ms)
     note(session, job.writer_id, job.draft_id, event)
 
 
 def drop(session: Session, job: Job, dropped: Dropped) -> None:
+    """Raises Problem 404 when its writer was erased meanwhile: nothing of theirs is written down any more."""
+    store.generation(session, job.writer_id, job.id)
     event = events.CandidateDropped(
         generation_id=job.id,
         index=dropped.index,

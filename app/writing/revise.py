@@ -117,11 +117,13 @@ class Reviser:
         seed: int = 0,
         strategy: str | None = None,
         own: str = "",
+        earlier: candidates.Turns = (),
         pack: Pack | None = None,
         ground: Sequence[str] = (),
         cancel: threading.Event | None = None,
     ) -> Iterator[Event]:
-        """`pack` is the draft's sources, `ground` what claims may rest on instead of `text`.
+        """`earlier` is what a chat has said before, `pack` the draft's sources, `ground` what claims may rest on
+        instead of `text`.
 
         Raises KeyError for a strategy the label lacks, EngineError, Unplaceable.
 
@@ -141,7 +143,7 @@ class Reviser:
 
         landed: list[Candidate] = []
         for turn in range(ROUNDS):
-            asks = {i: self._ask(plans[i], parent, seed, i + turn * n, own, pack) for i in slots}
+            asks = {i: self._ask(plans[i], parent, seed, i + turn * n, own, pack, earlier) for i in slots}
             draws = {i: Draw(a.prompt, draw_seed(seed, i, turn), a.sampling) for i, a in asks.items()}
             open_slots = set(slots)
             for i, written, finish in self._write(draws, cancel):
@@ -271,14 +273,24 @@ class Reviser:
         new = ledger.new_claims(ground or parents, text, pack, self.meaning.encode)
         return tuple(ledger.flags(facts.compare_all(parents, text), new))
 
-    def _ask(self, strategy: Strategy, parent: Parent, seed: int, draw: int, own: str, pack: Pack | None) -> Ask:
+    def _ask(
+        self,
+        strategy: Strategy,
+        parent: Parent,
+        seed: int,
+        draw: int,
+        own: str,
+        pack: Pack | None,
+        earlier: candidates.Turns,
+    ) -> Ask:
         if strategy.source and pack is not None:
             notes = [passage.text for passage in pack.nearest(f"{parent.text} {strategy.seek}")]
             # A small model mixes up what it is told at once, so it gets one sentence, another for each draw.
             small = not self.full and strategy.plan != "rewrite-all"
             parent = Parent(parent.text, tuple([notes[draw % len(notes)]] if small and notes else notes))
         openings = candidates.prefills(strategy, seed)
-        return candidates.ask(self.book, strategy, parent, openings[draw % len(openings)], full=self.full, own=own)
+        opening = openings[draw % len(openings)]
+        return candidates.ask(self.book, strategy, parent, opening, full=self.full, own=own, earlier=earlier)
 
     def _write(self, draws: dict[int, Draw], cancel: threading.Event) -> Iterator[tuple[int, str, FinishReason | None]]:
         """(slot, piece, None) as words come, then (slot, whole answer, reason)."""

@@ -305,6 +305,22 @@ def made_by(session: Session, draft_id: str) -> dict[str, list[str]]:
     return found
 
 
+def said_before(session: Session, generation: Generation, most: int) -> list[tuple[str, str]]:
+    """What was asked about a paragraph before this, and the text that was answered; the latest, oldest first."""
+    own = (
+        select(Generation.prompt, Version.text)
+        .join(Version, Version.generation_id == Generation.id)
+        .where(
+            Generation.paragraph_id == generation.paragraph_id,
+            Generation.prompt.is_not(None),
+            Generation.created_at < generation.created_at,
+        )
+        .order_by(Version.number.desc())
+        .limit(most)
+    )
+    return [(str(prompt), text) for prompt, text in session.execute(own)][::-1]
+
+
 def muse_cards(session: Session, draft_id: str) -> Sequence[MuseCard]:
     """All of the draft's, oldest first."""
     own = select(MuseCard).where(MuseCard.draft_id == draft_id)

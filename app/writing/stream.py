@@ -188,6 +188,7 @@ class Run:
             seed=job.seed,
             strategy=job.strategy,
             own=job.prompt or "",
+            earlier=job.earlier,
             pack=job.pack,
             ground=job.ground,
             cancel=self.cancel,

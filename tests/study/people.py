@@ -10,6 +10,8 @@ from fastapi import FastAPI
 from httpx2 import Response
 from starlette.testclient import TestClient
 
+import app.study.invariants
+import app.writing.invariants  # noqa: F401  (each adds its room's rules to the check)
 from app.study import service
 from app.study.models import Participant, Study
 from app.study.types import Kind

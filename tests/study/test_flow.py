@@ -12,11 +12,14 @@ from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
 from app.db.base import now
-from app.study import flow, service
+from app.study import clocks, flow, service
 from app.study.models import Answer, Consent, Participant, Progress, Study
 from app.writing.models import LoggedEvent
 from tests.study.people import Person, invited, opened
 from tests.writing.desk import ok, refused
+
+ON_SQLITE = pytest.mark.parametrize("db_url", ["sqlite"], indirect=True)
+"""For what does not touch how rows are locked or written."""
 
 
 @pytest.fixture
@@ -47,8 +50,6 @@ def make_late(app: FastAPI, minutes: float) -> None:
         stay.entered_at = now() - timedelta(minutes=minutes)
         session.flush()
         participant = session.get_one(Participant, stay.participant_id)
-        from app.study import clocks
-
         clocks.tell_desk(session, participant, stay)
 
 
@@ -117,6 +118,7 @@ def test_cells_are_filled_evenly_and_a_dropout_is_replaced(app: FastAPI, study: 
         assert service.taken(session, study.id) == {1: 2, 2: 2, 3: 2, 4: 2}
 
 
+@ON_SQLITE
 def test_the_same_seed_allots_the_same(app: FastAPI, study: Study) -> None:
     def cells(kind: Any) -> list[int | None]:
         people = invited(app, study, 4, kind)
@@ -130,6 +132,7 @@ def test_the_same_seed_allots_the_same(app: FastAPI, study: Study) -> None:
     assert cells("dry-run") == first  # counted by themselves
 
 
+@ON_SQLITE
 def test_answers_are_checked_kept_and_resumed(app: FastAPI, person: Person) -> None:
     person.begin()
     person.until("before")
@@ -149,6 +152,7 @@ def test_answers_are_checked_kept_and_resumed(app: FastAPI, person: Person) -> N
     person.open()  # a reload
     text = person.client.get("/study").text
     assert 'value="55"' in text
+    assert "data-blank" not in text
     assert "&lt;b&gt;بله&lt;/b&gt; 🙂" in text
     ok(person.try_answer(effort__control=3))
     person.advance()
@@ -169,6 +173,7 @@ def test_skipping_back_and_ahead_is_refused_politely(person: Person) -> None:
     refused(person.post("advance", body), 409, "past")
 
 
+@ON_SQLITE
 def test_two_tabs_the_second_is_told_and_can_take_over(app: FastAPI, person: Person) -> None:
     person.begin()
     second = Person(app, person.token, person.client)
@@ -182,6 +187,7 @@ def test_two_tabs_the_second_is_told_and_can_take_over(app: FastAPI, person: Per
     assert [e.payload["by"] for e in log(app, "participant.returned")] == ["window"]
 
 
+@ON_SQLITE
 def test_another_browser_takes_the_link_up_where_it_was(app: FastAPI, person: Person) -> None:
     person.begin()
     person.until("task")
@@ -193,6 +199,7 @@ def test_another_browser_takes_the_link_up_where_it_was(app: FastAPI, person: Pe
     refused(person.post("state", person.page()), 401, "no-session")
 
 
+@ON_SQLITE
 def test_what_a_reload_does_is_the_steps_policy(app: FastAPI, person: Person) -> None:
     person.begin()
     person.until("practice")
@@ -252,6 +259,7 @@ def test_the_clock_is_the_servers(app: FastAPI, person: Person) -> None:
     refused(save(person, draft, "Much too late."), 409, "closed")
 
 
+@ON_SQLITE
 def test_late_events_count_for_the_step_they_were_made_in(app: FastAPI, person: Person) -> None:
     person.begin()
     person.until("task")
@@ -283,6 +291,7 @@ def test_no_code_before_every_event_is_there(app: FastAPI, person: Person) -> No
     assert log(app, "participant.finished")[-1].payload["events"] == 3
 
 
+@ON_SQLITE
 def test_links_that_lead_nowhere_say_so(app: FastAPI, study: Study, person: Person) -> None:
     def said(token: str, status: int) -> str:
         answer = Person(app, token).client.get(f"/s/{token}")
@@ -306,6 +315,7 @@ def test_links_that_lead_nowhere_say_so(app: FastAPI, study: Study, person: Pers
     assert "closed" in said(token, 409)
 
 
+@ON_SQLITE
 def test_who_does_not_agree_is_not_asked_again(app: FastAPI, person: Person) -> None:
     person.begin()
     state = ok(person.post("consent", person.page(version="1.0", agreed=False)))
@@ -316,6 +326,7 @@ def test_who_does_not_agree_is_not_asked_again(app: FastAPI, person: Person) -> 
     assert person.client.get("/study").status_code == 200
 
 
+@ON_SQLITE
 def test_a_writers_own_desk_comes_back_when_the_study_is_over(app: FastAPI, study: Study, client: TestClient) -> None:
     mine = ok(client.get("/api/drafts"))["drafts"][0]["id"]
     (_, token), *_ = invited(app, study)
@@ -327,6 +338,7 @@ def test_a_writers_own_desk_comes_back_when_the_study_is_over(app: FastAPI, stud
     assert ok(client.get("/api/drafts"))["drafts"][0]["id"] == mine
 
 
+@ON_SQLITE
 def test_a_facilitator_can_pass_over_a_step_and_give_the_code(app: FastAPI, person: Person) -> None:
     person.begin()
     person.until("task")

@@ -9,8 +9,10 @@ import pytest
 
 from app.study import protocol, questionnaires
 from app.study.protocol import Mistake, Protocol, parse
-from app.study.questionnaires import Instrument, Item, checked
+from app.study.questionnaires import Instrument, Item, Option, checked
 from tests.study.people import SHORT
+
+XY = (Option(value="x", label="X"), Option(value="y", label="Y"))
 
 
 def mistake(old: str, new: str) -> Mistake:
@@ -113,7 +115,7 @@ def test_the_ready_protocols_stand(name: str, monkeypatch: pytest.MonkeyPatch) -
         (Item(id="a", text="", kind="scale", step=5), 45, 45),
         (Item(id="a", text="", kind="likert", low=1, high=7), 7, 7),
         (Item(id="a", text="", kind="number", low=18, high=99), 30.5, 30.5),
-        (Item(id="a", text="", kind="choices", options=({"value": "x", "label": "X"}, {"value": "y", "label": "Y"})), ["y", "x"], ["x", "y"]),  # type: ignore[arg-type]
+        (Item(id="a", text="", kind="choices", options=XY), ["y", "x"], ["x", "y"]),
         (Item(id="a", text="", kind="condition"), "spatial", "spatial"),
         (Item(id="a", text="", kind="text"), "e\u0301 \u200b", "e\u0301 \u200b"),
     ],

@@ -175,6 +175,16 @@ def test_what_the_writer_asks_for_is_not_invented_and_not_an_echo() -> None:
     assert why(own, own=own, full=False) == "echo"
 
 
+def test_a_chat_goes_on_from_what_was_said_and_its_words_are_no_echo() -> None:
+    said = "Telomeres cap the ends of chromosomes, much as a plastic tip caps the end of a lace."
+    for full, shown in ((True, ["user", "assistant"]), (False, [])):
+        ask = candidates.ask(BOOK, OWN, PARENT, "", full=full, own="Make it shorter.", earlier=(("Compare.", said),))
+        assert [m.role for m in ask.prompt.messages] == ["system", *shown, "user"]
+    again = candidates.ask(BOOK, OWN, PARENT, "", full=True, own="Make it shorter.", earlier=(("Compare.", said),))
+    shorter = "Telomeres cap chromosomes, much as a plastic tip caps the end of a lace."
+    assert candidates.degenerate(shorter, again, PARENT, "stop") is None
+
+
 def test_only_repeats_beyond_the_paragraphs_own_count() -> None:
     text = (
         "The hole grows. Water in the hole swirls, and the hole drains by cell-cell contact of the hole with the wall."

@@ -20,7 +20,7 @@ from app.writing import pages as writing_pages
 from app.writing import service as writing
 from app.writing import store as drafts
 from app.writing.deps import Db, Work, WriterId, WriteSession
-from app.writing.routes.shared import REFUSALS
+from app.writing.routes.shared import REFUSALS, ProblemDocument
 
 BEFORE = "sb_before"
 """Cookie that keeps the session of a writer in whose browser a link was opened, until the study is over."""
@@ -64,6 +64,7 @@ def current(request: Request, database: Db) -> Response:
         if here.stay.draft_id is not None:
             assert here.place.condition is not None
             switches = here.protocol.condition(here.place.condition).switches
+            switches = switches.model_copy(update={"muse": switches.muse and request.app.state.settings.muse})
             return writing_pages.editor_page(request, here.stay.draft_id, switches, pages.desk(here))
         return page(request, f"participant/{here.place.kind}.html", pages.step(session, here))
 
@@ -71,7 +72,7 @@ def current(request: Request, database: Db) -> Response:
 # ── what they send ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@api.post("/begin", response_model=dict[str, str])
+@api.post("/begin", response_model=dict[str, str], responses={410: {"model": ProblemDocument}})
 def begin(request: Request, body: v.Begin, session: WriteSession) -> Response:
     """Sent twice it gives the second a session and ends the first's: the link is the key, so there is no other."""
     _, cookie = flow.begin(session, body.token, body.tab)

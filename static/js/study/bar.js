@@ -61,5 +61,7 @@ export async function start() {
   for (const type of ["dragover", "drop"]) {
     addEventListener(type, (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
   }
+  addEventListener("focusin", (event) => { if (!brief.contains(event.target)) brief.open = false; });
   await session.start();
+  byId("study-done").disabled = false;
 }

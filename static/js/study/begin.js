@@ -13,6 +13,7 @@ function measure() {
 addEventListener("resize", measure);
 measure();
 
+byId("study-begin").disabled = false;
 byId("study-begin").addEventListener("click", async (event) => {
   const button = event.currentTarget;
   button.disabled = true;

@@ -82,6 +82,7 @@ async function send() {
 }
 
 async function deliver() {
+  await session.ready;
   const batch = new Map(waiting);
   waiting.clear();
   try {
@@ -107,9 +108,17 @@ async function deliver() {
 /** Resolves to whether every answer is stored. */
 export const settled = () => send();
 
+/** Answered before this script had come, or put back by the browser after a reload: it is not stored yet. */
+const isAhead = (question) => [...question.querySelectorAll("input, textarea")].some((field) =>
+  (["radio", "checkbox"].includes(field.type) ? field.checked !== field.defaultChecked : field.value !== field.defaultValue));
+
 export function start() {
   for (const question of questions()) {
     const field = question.querySelector("input[type=range]");
+    if (isAhead(question)) {
+      if (field) delete field.dataset.blank;
+      take(question, 0);
+    }
     if (field) {
       // An untouched slider is no answer, wherever its thumb would stand.
       const touch = () => { delete field.dataset.blank; };

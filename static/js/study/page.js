@@ -71,10 +71,12 @@ async function debrief() {
   }
 }
 
+form.start();
 await recorder.start();
 await session.start();
-form.start();
 next?.addEventListener("click", () => goOn());
 session.onTimeUp(() => { if (next) goOn({ time_up: true }); });
 if (kind === "consent") consent();
+// Only now: a press that nothing hears would be lost.
+for (const button of document.querySelectorAll(".study-go button")) button.disabled = false;
 if (kind === "debrief") await debrief();

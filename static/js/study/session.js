@@ -129,6 +129,10 @@ async function look() {
   looking = setTimeout(look, EVERY);
 }
 
+let beReady = () => {};
+/** Resolves once the server knows that this document is here: what is sent before would be refused. */
+export const ready = new Promise((resolve) => { beReady = resolve; });
+
 /** Tell the server that this document is here; the page is usable once this has resolved. */
 export async function start() {
   document.body.append(block);
@@ -143,6 +147,7 @@ export async function start() {
       await new Promise((resolve) => { setTimeout(resolve, wait); });
     }
   }
+  beReady();
   looking = setTimeout(look, EVERY);
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") look();
@@ -150,7 +155,8 @@ export async function start() {
     else if (!leaving) post("/api/study/state", { ...page(), recorders: recorder.numbered() }, { keepalive: true, seconds: 0 }).catch(() => {});
   });
   const stop = byId("study-stop");
-  stop?.addEventListener("click", askToStop);
+  stop.addEventListener("click", askToStop);
+  stop.disabled = false;
   tick();
 }
 
