@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -22,12 +22,14 @@ Family = Literal["questionnaires", "log"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """A measure that is compared. p values are held by Holm within its family."""
+    """A measure that is compared. p values are held by Holm within its family, those of parts of a score left out: one
+    question is tested once."""
 
     id: str
     name: str
     unit: str
     family: Family
+    part: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,8 @@ def outcomes(protocol: Protocol) -> list[Outcome]:
             if scale.endswith("-count"):  # how often a factor was chosen weighs the index; it is no outcome
                 continue
             title = f"{instrument.name}: {name}"
-            found.append(Outcome(f"{instrument.id}.{scale}", title, "points", "questionnaires"))
+            part = scoring.is_part(instrument, scale)
+            found.append(Outcome(f"{instrument.id}.{scale}", title, "points", "questionnaires", part))
     return found + [Outcome(m.id, m.name, m.unit, "log") for m in measures.MEASURES]
 
 
@@ -183,9 +186,10 @@ def analyse(
             by_measure.setdefault(value.measure, []).append(seen)
     findings = [_finding(outcome, by_measure.get(outcome.id, []), named, len(counted)) for outcome in wanted]
     for family in ("questionnaires", "log"):
-        members = [i for i, finding in enumerate(findings) if finding.outcome.family == family]
+        members = [i for i, f in enumerate(findings) if f.outcome.family == family and not f.outcome.part]
         for i, p in zip(members, stats.holm([findings[i].p for i in members]), strict=True):
-            findings[i] = _held(findings[i], p, named)
+            findings[i] = replace(findings[i], p_holm=p)
+    findings = [replace(finding, sentence=_sentence(finding, finding.p_holm, named)) for finding in findings]
     cells = Counter(cell for cell in counted.values() if cell is not None)
     return Analysis(dict(named), tuple(sorted(counted)), dict(left_out), dict(sorted(cells.items())), tuple(findings))
 
@@ -268,11 +272,6 @@ def _over(whole: Whole, what: Literal["period", "topic"]) -> Friedman | None:
     return stats.friedman([[table[level] for table in tables] for level in levels])
 
 
-def _held(finding: Finding, p: float | None, named: Mapping[str, str]) -> Finding:
-    fields = {name: getattr(finding, name) for name in Finding.__dataclass_fields__}
-    return Finding(**{**fields, "p_holm": p, "sentence": _sentence(finding, p, named)})
-
-
 # ── in words ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -329,6 +328,7 @@ ROW = {
     "name": "Its name.",
     "unit": "Its unit.",
     "family": "questionnaires or log: p_holm is held within it.",
+    "part": "Whether it is a part of a score that is tested itself; p_holm leaves it out.",
     "first": "The first condition; differences are first less second.",
     "second": "The second condition.",
     "n": "Participants with a value in every condition.",
@@ -386,6 +386,7 @@ def _row(finding: Finding, comparison: Comparison) -> dict[str, Any]:
     of = {summary.condition: summary for summary in finding.summaries}
     found: dict[str, Any] = {
         "measure": outcome.id, "name": outcome.name, "unit": outcome.unit, "family": outcome.family,
+        "part": outcome.part,
         "first": comparison.first, "second": comparison.second, "n": finding.n, "missing": finding.missing,
         "p_pairs": comparison.p_pairs, "p_holm": finding.p_holm,
         "notes": " ".join([*pair.notes, *(finding.friedman.notes if finding.friedman else ())]),

@@ -111,8 +111,9 @@ class _Writer:
     # ── rows ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _events(self) -> Iterator[Row]:
-        for event in records.events(self.session, self.study.id):
-            yield {"participant": self.people[str(event.participant_id)].code, **_columns(event, "events.csv")}
+        wanted = ["participant_id" if name == "participant" else name for name in codebook.COLUMNS["events.csv"]]
+        for event in records.events(self.session, self.study.id, wanted):
+            yield {"participant": self.people[event.pop("participant_id")].code, **event}
             self.done += 1
             if self.progress and self.done % TOLD_EVERY == 0:
                 self.progress(self.done, self.total)

@@ -17,9 +17,9 @@ _TOKEN = re.compile(r"--([\w-]+):\s*(?:light-dark\(([^,()]+),[^()]*\)|([^;]+));"
 
 
 def slopes(finding: Finding, named: Mapping[str, str]) -> dict[str, Any]:
-    """A line for each participant, and their mean. Colours are names of the house's tokens ("token:accent"), which the
-    page puts in for its theme (static/js/figures.js) and `painted` for paper. Plotly's texts are pseudo-HTML, so what a
-    facilitator wrote is escaped."""
+    """A line for each participant, and their mean. Colours are names of the house's tokens ("token:accent"): the page
+    puts those of its theme in, `painted` those for paper. Plotly's texts are pseudo-HTML, so what a facilitator wrote
+    is escaped."""
     places = list(range(len(named)))
     many = max(len(finding.lines) - 1, 1)
     each = [
@@ -49,7 +49,7 @@ def slopes(finding: Finding, named: Mapping[str, str]) -> dict[str, Any]:
                 **axis, "showgrid": False, "tickmode": "array", "tickvals": places,
                 "ticktext": [html.escape(name) for name in named.values()], "range": [-0.4, len(named) - 0.6],
             },
-            "yaxis": {**axis, "title": {"text": html.escape(finding.outcome.unit)}},
+            "yaxis": {**axis, "title": {"text": html.escape(finding.outcome.unit), "font": {"size": 13}}},
         },
     }  # fmt: skip
 

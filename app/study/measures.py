@@ -44,7 +44,7 @@ MEASURES = (
     Measure(
         "versions_viewed", "Versions viewed", "versions",
         f"Different versions that were opened (node.opened), laid side by side (versions.compared), or rested on for "
-        f"{LOOKED} ms at least (node.hovered).",
+        f"{LOOKED} ms at least (node.hovered). An answer that a chat shows in full counts when it is opened, too.",
     ),
     Measure(
         "versions_confirmed", "Versions confirmed", "versions",

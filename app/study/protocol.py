@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from app.study import design, questionnaires
+from app.study import design, questionnaires, scoring
 from app.study.questionnaires import Instrument, Slug
 from app.study.types import Cell, Place, Policy, StepKind
 from app.writing.setting import Switches
@@ -183,6 +183,15 @@ class Protocol(_Frozen):
     instruments: tuple[Instrument, ...] = ()
     """The study's own; those that come with the app are known by their id."""
     flow: Flow
+
+    @field_validator("instruments")
+    @classmethod
+    def _scorable(cls, instruments: tuple[Instrument, ...]) -> tuple[Instrument, ...]:
+        for instrument in instruments:
+            reason = scoring.misfit(instrument)
+            if reason is not None:
+                raise ValueError(f"instrument “{instrument.id}”: {reason}")
+        return instruments
 
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:

@@ -10,8 +10,22 @@ from typing import Any
 
 from app.study.questionnaires import Instrument, Item, checked
 
-TLX = ("mental", "physical", "temporal", "performance", "effort", "frustration")
-CSI = ("collaboration", "enjoyment", "exploration", "expressiveness", "immersion", "results")
+TLX = {
+    "mental": "Mental demand",
+    "physical": "Physical demand",
+    "temporal": "Temporal demand",
+    "performance": "Performance",
+    "effort": "Effort",
+    "frustration": "Frustration",
+}
+CSI = {
+    "collaboration": "Collaboration",
+    "enjoyment": "Enjoyment",
+    "exploration": "Exploration",
+    "expressiveness": "Expressiveness",
+    "immersion": "Immersion",
+    "results": "Results worth effort",
+}
 SUS_ITEMS = 10
 
 Scores = dict[str, float]
@@ -25,11 +39,12 @@ class Unscorable(ValueError):
 @dataclass(frozen=True)
 class Formula:
     """`score` takes numbers by item, already turned round where an item is reversed; `wants` tells what an instrument
-    lacks for it, or None; `scales` names what it gives."""
+    lacks for it, or None; `scales` names what it gives; `whole` is the one score that the others are parts of."""
 
     score: Callable[[Instrument, Mapping[str, Any]], Scores]
     wants: Callable[[Instrument], str | None]
     scales: Callable[[Instrument], dict[str, str]]
+    whole: str | None = None
 
 
 def score(instrument: Instrument, answers: Mapping[str, Any]) -> Scores:
@@ -54,6 +69,12 @@ def score(instrument: Instrument, answers: Mapping[str, Any]) -> Scores:
 def scales(instrument: Instrument) -> dict[str, str]:
     """What `score` gives: the names of the scales by id."""
     return FORMULAS[instrument.scoring].scales(instrument)
+
+
+def is_part(instrument: Instrument, scale: str) -> bool:
+    """Whether a scale is a part of the instrument's one score, and so no outcome of its own to be tested."""
+    whole = FORMULAS[instrument.scoring].whole
+    return whole is not None and scale != whole
 
 
 def misfit(instrument: Instrument) -> str | None:
@@ -180,18 +201,13 @@ def _means_wants(instrument: Instrument) -> str | None:
 
 
 FORMULAS = {
-    "nasa-tlx-raw": Formula(
-        raw_tlx, _tlx_wants, lambda _: {"score": "Raw TLX", **{name: name.capitalize() for name in TLX}}
-    ),
-    "sus": Formula(sus, _sus_wants, lambda _: {"score": "SUS"}),
+    "nasa-tlx-raw": Formula(raw_tlx, _tlx_wants, lambda _: {"score": "Raw TLX", **TLX}, "score"),
+    "sus": Formula(sus, _sus_wants, lambda _: {"score": "SUS"}, "score"),
     "csi": Formula(
         csi,
         _csi_wants,
-        lambda _: {
-            "index": "CSI",
-            **{name: name.capitalize() for name in CSI},
-            **{f"{name}-count": f"{name.capitalize()}, times chosen" for name in CSI},
-        },
+        lambda _: {"index": "CSI", **CSI, **{f"{name}-count": f"{words}, times chosen" for name, words in CSI.items()}},
+        "index",
     ),
     "means": Formula(means, _means_wants, lambda i: {scale.id: scale.name for scale in i.scales}),
     "none": Formula(lambda _i, _v: {}, lambda _i: None, lambda _i: {}),

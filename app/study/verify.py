@@ -366,7 +366,7 @@ class _Check:
                         f"analysis.csv, row {number}: {name} of {row['measure']} is {row[name]}, and {value} by SciPy."
                     )
             p = row["friedman_p"] if len(named) > 2 else row["wilcoxon_p"]
-            primary[row["measure"]] = (row["family"], None if isnan(p) else p)
+            primary[row["measure"]] = (row["family"], None if isnan(p) or row["part"] else p)
         for family in sorted({family for family, _ in primary.values()}):
             ps = {name: p for name, (own_family, p) in primary.items() if own_family == family and p is not None}
             held = dict(zip(ps, multipletests(list(ps.values()), method="holm")[1], strict=True)) if ps else {}

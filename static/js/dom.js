@@ -25,6 +25,7 @@ export function svg(tag, attributes = {}) {
 // 16 × 16 strokes, drawn for this page.
 const PATHS = {
   check: "M3 8.5l3.5 3.5L13 4.5",
+  play: "M5 3.500l7 4.500-7 4.500z",
   pencil: "M3 13l.6-2.8L10.700 3.100a1.300 1.300 0 0 1 1.800 0l.4.4a1.300 1.300 0 0 1 0 1.800L5.800 12.400z",
   cross: "M4 4l8 8M12 4l-8 8",
   stop: "M4.500 4.500h7v7h-7z",

@@ -100,18 +100,20 @@ class _Person:
             draft_id = str(here.stay.draft_id)
         desk = Desk.__new__(Desk)
         desk.client, desk.id = self.client, draft_id
-        spatial = self.made.protocol.condition(condition).base == "spatial"
+        there = self.made.protocol.condition(condition).switches
         first, second, *_ = desk.paragraphs()
-        if spatial:
+        if there.canvas:
             ok(self.client.post(f"/api/drafts/{desk.id}/place", json={"paragraph_ids": [first["id"], second["id"]]}))
         made: list[str] = []
-        for _ in range(self.rng.randint(1, 3) if spatial else 1):
+        for _ in range(self.rng.randint(1, 3) if there.labels else 1):
             more = (
-                {"label": self.rng.choice(self._labels())} if spatial else {"label": "own-prompt", "prompt": "Shorter"}
+                {"label": self.rng.choice(self._labels())}
+                if there.labels
+                else {"label": "own-prompt", "prompt": "Shorter"}
             )
             told = desk.revise(first["head"], **more)
             made += [data["version"]["id"] for name, data in told if name == "version"]
-        if spatial:
+        if there.labels:
             self._note(desk, [{"type": "label.pressed", "label": "use-analogy"}])
         seen = [*made[:2], made[0]]
         self._note(desk, [{"type": "node.opened", "version_id": version} for version in seen])

@@ -167,6 +167,9 @@ def test_of_a_whole_study(finished: Made) -> None:
     assert {"sus.score", "csi.index", "nasa-tlx.score", "path_length"} <= {f.outcome.id for f in result.findings}
     assert not any(finding.outcome.id.endswith("-count") for finding in result.findings)
     assert all(finding.n == 4 for finding in result.findings if finding.outcome.family == "questionnaires")
+    held = {finding.outcome.id for finding in result.findings if finding.p_holm is not None}
+    assert {"nasa-tlx.score", "csi.index", "sus.score", "trust.trust"} <= held
+    assert not {"nasa-tlx.mental", "csi.enjoyment"} & held, "parts of a score are told, not tested again"
     json.dumps(result.as_json(), allow_nan=False)
     page = figures.document(result, "A <study>")
     assert "A &lt;study&gt;" in page

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.study import scoring
+from app.study import protocol, scoring
 from app.study.questionnaires import Instrument, built_in
 from app.study.scoring import Unscorable, score
 
@@ -129,3 +129,32 @@ def test_a_facilitators_own_file_that_can_not_be_scored_is_told_what_to_write() 
     assert "same `low`" in str(scoring.misfit(changed("ownership", items=items)))
     items = [{**item, "required": False} if item["id"] == "ownership-1" else item for item in plain["items"]]
     assert "Require it" in str(scoring.misfit(changed("ownership", items=items)))
+
+
+OWN = """
+instruments:
+  - id: mood
+    version: "1"
+    name: Mood
+    scoring: means
+    scales:
+      - {id: mood, name: Mood, items: [calm, glad]}
+    items:
+      - {id: calm, text: I felt calm, kind: likert, low: 1, high: 7, ends: [low, high]}
+      - {id: glad, text: I felt glad, kind: likert, low: 1, high: 7, ends: [low, high]}
+"""
+
+
+def test_a_protocols_own_instrument_is_refused_with_its_line() -> None:
+    text = protocol.templates()["two-conditions"]
+    start = text.count("\n") + 2
+    good = text + OWN
+    assert score(protocol.parse(good).instrument("mood"), {"calm": 5, "glad": 6}) == {"mood": 5.5}
+    for old, new, line, told in (
+        ("scoring: means", "scoring: average", start, "Write one of nasa-tlx-raw, sus, csi, means, none"),
+        ("    scoring: means", "    points: 7\n    scoring: means", start + 4, "There is no key `points`"),
+        ("high: 7, ends: [low, high]}\n      - {id: glad", "high: 5, ends: [low, high]}\n      - {id: glad", start, "same"),
+    ):
+        with pytest.raises(protocol.Mistake, match=told) as refused:
+            protocol.parse(good.replace(old, new, 1))
+        assert refused.value.line == line
