@@ -177,15 +177,20 @@ def calibrate(columns: npt.NDArray[np.float32], data: Annotations, recipe: Recip
     return np.array(found)
 
 
+def reference(data: Annotations) -> list[str]:
+    """REFERENCE of the quotes of two or more sentences, drawn by the seed."""
+    several = [quote for quote in data.quotes if len(sentences.split(quote)) > 1]
+    if len(several) < 2:
+        raise MalformedData("No two quotes have two or more sentences, and 50 and 10 are measured on such.")
+    drawn = np.random.default_rng(SEED).permutation(len(several))[:REFERENCE]
+    return [several[i] for i in sorted(drawn)]
+
+
 def on_canvas(heads: Heads, encoder: Encoder, data: Annotations) -> Heads:
     """With 50 and 10 measured on reference passages: quotes of two or more sentences."""
     from dataclasses import replace
 
-    passages = [p for p in ([normal.sentence(s.text) for s in sentences.split(q)] for q in data.quotes) if len(p) > 1]
-    if len(passages) < 2:
-        raise MalformedData("No two quotes have two or more sentences, and 50 and 10 are measured on such.")
-    drawn = np.random.default_rng(SEED).permutation(len(passages))[:REFERENCE]
-    passages = [passages[i] for i in sorted(drawn)]
+    passages = [[normal.sentence(s.text) for s in sentences.split(quote)] for quote in reference(data)]
     scores = axis_scores(heads.log_odds(encoder.encode([s for p in passages for s in p])))
     ends = np.cumsum([len(p) for p in passages])[:-1]
     words = [np.array([len(s.split()) for s in p], float) for p in passages]

@@ -11,7 +11,7 @@ from app.axes import doubt, features, normal
 @pytest.mark.parametrize(
     ("name", "text", "shown"),
     [
-        ("jargon", "Telomerase mends the telomeric end.", ("telomeric",)),
+        ("jargon", "It is the telomeric end of it.", ("telomeric",)),
         ("numbers", "It took 30 years and two teams.", ("30", "two")),
         ("measures", "It grew 5 km in 3 steps.", ("5 km",)),
         ("attribution", "According to the report, it fell.", ("According to", "report")),
