@@ -56,7 +56,6 @@ export async function start() {
   const show = (open) => {
     brief.hidden = !open;
     task.setAttribute("aria-expanded", String(open));
-    dispatchEvent(new Event("resize")); // the chart fits itself to what is left
   };
   task.addEventListener("click", () => show(brief.hidden));
   show(isNew());
