@@ -51,6 +51,8 @@ const HELP = [
   ["Draft", [["Ctrl Z", "Undo, whatever it was"], ["Ctrl ⇧ Z", "Redo"], ["T", "Go to the text"], ["Enter", "New paragraph"], ["⇧ Enter", "New line"], ["⌫", "At the start: join with the one above"], ["Esc", "Leave the text"]]],
 ];
 
+const PART_OF = { Canvas: has.canvas, Versions: has.labels };
+
 let enabled = true;
 try {
   enabled = localStorage.getItem("keys") !== "off";
@@ -77,10 +79,10 @@ function toggleHelp() {
   });
   dialog.replaceChildren(
     el("div", { class: "head-row" }, el("h2", { id: "help-heading" }, "From a draft to a better one"), el("button", { class: "quiet only-icon", type: "button", "aria-label": "Close", onclick: () => dialog.close() }, icon("cross"))),
-    el("p", {}, "Place a paragraph on the canvas: higher explains more, further right grips more. Press a label under the canvas; new versions land where they measure. Open one to see what changed, then confirm it into the draft, edit it, or discard it."),
-    el("div", { class: "help-grid" }, HELP.map(([title, keys]) => el("section", {}, el("h3", {}, title),
+    has.canvas ? el("p", {}, "Place a paragraph on the canvas: higher explains more, further right grips more. Press a label under the canvas; new versions land where they measure. Open one to see what changed, then confirm it into the draft, edit it, or discard it.") : "",
+    el("div", { class: "help-grid" }, HELP.filter(([title]) => PART_OF[title] ?? true).map(([title, keys]) => el("section", {}, el("h3", {}, title),
       el("ul", {}, keys.map(([key, words]) => el("li", {}, el("span", { class: "keys" }, key.split(" ").map((one) => (one === "…" ? "…" : el("kbd", {}, one)))), el("span", {}, words))))))),
-    el("div", { class: "row" }, el("label", { class: "row" }, box, "Single-key shortcuts"), el("span", { class: "spacer" }), tour.button()));
+    el("div", { class: "row" }, el("label", { class: "row" }, box, "Single-key shortcuts"), el("span", { class: "spacer" }), has.canvas && tour.button()));
   dialog.showModal();
 }
 

@@ -155,7 +155,8 @@ export async function start() {
     else if (!leaving) post("/api/study/state", { ...page(), recorders: recorder.numbered() }, { keepalive: true, seconds: 0 }).catch(() => {});
   });
   const stop = byId("study-stop");
-  stop?.addEventListener("click", askToStop);
+  stop.addEventListener("click", askToStop);
+  stop.disabled = false;
   tick();
 }
 
