@@ -14,11 +14,11 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from sqlalchemy.orm import Session
 
 from app.db.base import new_id
-from app.study import analysis, records, store
+from app.study import analysis, records, replay, store
 from app.study.routes.admin.shared import Admin, Id
 from app.study.routes.admin.studies import shared
 from app.web import security
-from app.web.errors import Problem
+from app.web.errors import Problem, not_found
 from app.web.static import plotly_version
 
 log = structlog.get_logger()
@@ -79,6 +79,36 @@ def sessions_page(admin: Admin, study_id: Id) -> Response:
             "names": {c.id: c.name for c in context["protocol"].conditions},
         }
     return admin.page("sessions", context)
+
+
+@router.get("/studies/{study_id}/sessions/{draft_id}.json")
+def replay_feed(admin: Admin, study_id: Id, draft_id: Id) -> Response:
+    with admin.database.read() as session:
+        _session(session, store.study(session, study_id).id, draft_id)
+        return JSONResponse(replay.feed(session, draft_id), headers=NO_STORE)
+
+
+@router.get("/studies/{study_id}/sessions/{draft_id}")
+def replay_page(admin: Admin, study_id: Id, draft_id: Id) -> Response:
+    with admin.database.read() as session:
+        study = store.study(session, study_id)
+        context = shared(session, study, "sessions")
+        one = _session(session, study.id, draft_id)
+        context |= {
+            "participant": one["participant"],
+            "stamp": one["stamp"],
+            "names": {c.id: c.name for c in context["protocol"].conditions},
+            "feed": f"/admin/studies/{study_id}/sessions/{draft_id}.json",
+        }
+    return admin.page("replay", context)
+
+
+def _session(session: Session, study_id: str, draft_id: str) -> dict[str, Any]:
+    """One of this study's. Raises Problem 404."""
+    found = next((one for one in sessions(session, study_id) if one["draft"] == draft_id), None)
+    if found is None:
+        raise not_found()
+    return found
 
 
 # ── export ─────────────────────────────────────────────────────────────────────────────────────────────────────────
