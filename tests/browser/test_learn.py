@@ -36,7 +36,7 @@ def command(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]
     }
     return subprocess.run(
         [sys.executable, "-m", "app", "learn", *arguments],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False,
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 
