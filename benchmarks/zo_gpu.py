@@ -3,9 +3,9 @@
     python -m benchmarks.zo_gpu [--shapes qwen3-8b,llama2-7b] [--tasks options,16x32,16x128,16x512]
                                 [--device cuda] [--dtype bfloat16] [--rounds 10] [--out FILE]
 
-Needs nothing but the project and a GPU with 80 GB. One regime is on the device at a time. A line of JSON is appended for
-each shape, task and regime as it is done, and what is there already is not measured again. `--shapes tiny --device cpu
---dtype float32` shows within seconds that it runs.
+Needs nothing but the project and a GPU with 80 GB. One regime is on the device at a time. A line of JSON is appended
+for each shape, task and regime as it is done, and what is there already is not measured again. `--shapes tiny
+--device cpu --dtype float32` shows within seconds that it runs.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def model(shape: str, device: str, dtype: str) -> Any:
 
 
 def rows(task: str, vocabulary: int, count: int) -> list[dict[str, Any]]:
-    """`options`: prompts of SST-2's lengths (16 to 48 tokens) with two answers; `BxT`: T tokens, half of them answer."""
+    """`options`: prompts of 16 to 48 tokens, as SST-2's are, with two answers; `BxT`: T tokens, half of them answer."""
     draw = random.Random(0)
 
     def tokens(n: int) -> list[int]:

@@ -109,6 +109,7 @@ def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short
         exact: Annotated[bool, typer.Option(help="Store the delta in float32 instead of float16.")] = False,
         dtype: DTypeOption = "float32",
         device: DeviceOption = "cpu",
+        report: Annotated[Path | None, typer.Option(help="Write a page with the validations' plot.")] = None,
         resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure time and memory, train nothing.")] = False,
         as_json: Json = False,
@@ -168,6 +169,10 @@ def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short
                     f"\nStopped. What was done is kept: the same command with --resume goes on ({out}).", err=True
                 )
                 raise typer.Exit(130) from None
+            if leader and report:
+                from app.zo.report import run_page
+
+                run_page(f"{found.model_id}, block {trainer.layers}", result.as_json(), report)
             if leader:
                 if as_json:
                     _print({"out": str(out), **result.as_json()})

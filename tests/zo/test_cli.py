@@ -73,6 +73,10 @@ def test_what_a_program_reads_is_json(small, tmp_path):
     page = (tmp_path / "page.html").read_text()
     assert "Plotly.newPlot" in page
     assert not re.search(r'<script[^>]+src=|<link[^>]+href="http', page)
+    done = run("tune", small, PROJECT_ROOT / "docs/examples/reviews.tsv", "--out", tmp_path / "run", "--layer", 1,
+               "--steps", 2, "--batch-size", 4, "--json", "--report", tmp_path / "run.html")  # fmt: skip
+    assert json.loads(done.stdout)["steps"] == 2
+    assert "Plotly.newPlot" in (tmp_path / "run.html").read_text()
     times = json.loads(run(
         "bench", "--model", small, "--data", PROJECT_ROOT / "docs/examples/reviews.tsv", "--batch-size", 4,
         "--rounds", 1, "--json", "--no-memory",
