@@ -71,13 +71,19 @@ def tune(
 
     Example: spatialbalancing learn tune --steps 400
     """
+    from app.learn import comparisons as pairing
+
+    settings = console.settings()
+    comparisons = _comparisons(settings, data)
+    lack = pairing.too_few(comparisons)
+    if lack:  # told before torch is loaded, which takes seconds
+        console.fail(lack)
+
     from app.learn.training import Bench, Options, TuningError
     from app.learn.training import tune as run
     from app.llm.types import EngineError
     from app.zo.types import ZOError
 
-    settings = console.settings()
-    comparisons = _comparisons(settings, data)
     _give_way()
     typer.echo("Loading the model …", err=True)
     try:
@@ -113,21 +119,25 @@ def compare(
     """
     from app.learn import comparisons as pairing
     from app.learn import shelf
-    from app.learn.training import Bench, TuningError, scorecard
-    from app.llm.types import EngineError
-    from app.zo.types import ZOError
 
     settings = console.settings()
     learnt = next((one for one in shelf.listed(settings) if one.tuned_id == tuned_id), None)
     if learnt is None:
         raise typer.BadParameter(_no_layer(settings, tuned_id), param_hint="ID")
     unseen = pairing.unseen(_comparisons(settings, data), learnt.taught)
+    if not unseen:
+        console.fail("The layer has learnt from all paragraphs there are. Confirm versions of further ones first.")
+
+    from app.learn.training import Bench, TuningError, scorecard
+    from app.llm.types import EngineError
+    from app.zo.types import ZOError
+
     _give_way()
     try:
         bench = Bench(settings)
         unseen = bench.fitting(unseen)
         if not unseen:
-            console.fail("The layer has learnt from all paragraphs there are. Confirm versions of further ones first.")
+            console.fail("All that the layer has not learnt from is longer than the model reads.")
         service = _in_service(settings)
         candidate = bench.layer(shelf.folder(settings) / tuned_id)
         card = scorecard(bench, unseen, bench.layer(service) if service else None, candidate)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import json
 import queue
+import re
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
@@ -319,9 +320,9 @@ class _Opening:
 
 
 def _named(served: str) -> tuple[str, str | None]:
-    """Model and tuned layer of a served name: `zo merge` names a merged model MODEL+tuned-ID."""
-    model_id, mark, tuned_id = served.rpartition("+tuned-")
-    return (model_id, tuned_id) if mark and model_id and tuned_id else (served, None)
+    """Model and tuned layer of a served name: `zo merge` names a merged model MODEL+ID."""
+    found = re.fullmatch(r"(.+)\+(?:tuned-)?([0-9a-f]{12})", served)
+    return (found[1], found[2]) if found else (served, None)
 
 
 def _read_event(event: dict[str, Any]) -> tuple[str, int, float | None, str | None]:

@@ -21,7 +21,9 @@ from tests.learn.session import TEXT, tiny_model
 @pytest.fixture(scope="module")
 def learning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     model = tiny_model(tmp_path_factory.mktemp("model"))
-    with running(scripted_server(tmp_path_factory.mktemp("learning"), "--model", str(model), "--delay", "0")) as server:
+    scripted = scripted_server(tmp_path_factory.mktemp("learning"), "--model", str(model), "--delay", "0")
+    scripted.seconds = 180  # it imports what knows a tiny model's hash
+    with running(scripted) as server:
         (server.data / "model").symlink_to(model)
         yield server
 
@@ -36,7 +38,7 @@ def command(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]
     }
     return subprocess.run(
         [sys.executable, "-m", "app", "learn", *arguments],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False,
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 

@@ -204,9 +204,11 @@ def test_the_key_is_sent_and_never_shown(server: ChatServer, caplog: pytest.LogC
 @pytest.mark.parametrize(
     ("served", "model_id", "tuned_id"),
     [
+        ("SmolLM2-135M-Instruct+0123456789ab", "SmolLM2-135M-Instruct", "0123456789ab"),
         ("SmolLM2-135M-Instruct+tuned-0123456789ab", "SmolLM2-135M-Instruct", "0123456789ab"),
+        ("a+b/c+d", "a+b/c+d", None),
         ("Qwen/Qwen3-8B", "Qwen/Qwen3-8B", None),
-        ("+tuned-0123456789ab", "+tuned-0123456789ab", None),
+        ("+0123456789ab", "+0123456789ab", None),
     ],
 )
 def test_a_served_name_tells_the_tuned_layer(
