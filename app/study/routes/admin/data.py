@@ -15,10 +15,6 @@ from sqlalchemy.orm import Session
 
 from app.db.base import new_id
 from app.study import analysis, records, replay, store
-<<<<<<< HEAD
-=======
-from app.study.models import Participant
->>>>>>> admin
 from app.study.routes.admin.shared import Admin, Id
 from app.study.routes.admin.studies import shared
 from app.web import security
@@ -85,7 +81,6 @@ def sessions_page(admin: Admin, study_id: Id) -> Response:
     return admin.page("sessions", context)
 
 
-<<<<<<< HEAD
 @router.get("/studies/{study_id}/sessions/{draft_id}.json")
 def replay_feed(admin: Admin, study_id: Id, draft_id: Id) -> Response:
     with admin.database.read() as session:
@@ -114,30 +109,6 @@ def _session(session: Session, study_id: str, draft_id: str) -> dict[str, Any]:
     if found is None:
         raise not_found()
     return found
-=======
-def _feed(session: Session, study_id: str, draft_id: str) -> tuple[Participant, dict[str, Any]]:
-    """Raises Problem 404 for a draft that is none of the study's."""
-    person = next((person for person, draft in records.drafts(session, study_id) if draft.id == draft_id), None)
-    if person is None:
-        raise Problem(404, "no-session", "There is no such session in this study. It may have been deleted.")
-    return person, replay.feed(session, draft_id)
-
-
-@router.get("/studies/{study_id}/sessions/{draft_id}.json")
-def session_feed(admin: Admin, study_id: Id, draft_id: Id) -> Response:
-    with admin.database.read() as session:
-        _, found = _feed(session, store.study(session, study_id).id, draft_id)
-    return JSONResponse(found, headers=NO_STORE)
-
-
-@router.get("/studies/{study_id}/sessions/{draft_id}")
-def session_page(admin: Admin, study_id: Id, draft_id: Id) -> Response:
-    with admin.database.read() as session:
-        study = store.study(session, study_id)
-        person, found = _feed(session, study.id, draft_id)
-        context = shared(session, study, "sessions")
-    return admin.page("session", {**context, "person": person, "title": found["title"], "draft_id": draft_id})
->>>>>>> admin
 
 
 # ── export ─────────────────────────────────────────────────────────────────────────────────────────────────────────
