@@ -26,6 +26,8 @@ PACK = 32
 """Sentences scored before the next caller has its turn: a few paragraphs' worth, one or two passes of the encoder."""
 CACHED_SENTENCES = 50_000
 CACHED_TEXTS = 10_000
+SCALE = 1
+"""Raised whenever the code gives the same weights another point: places of two scales are not compared."""
 _AXIS_NAMES: tuple[Axis, Axis] = ("exposition", "engagement")
 _TOLD = 0.3
 """Points below which a feature is no reason."""
@@ -114,7 +116,7 @@ class HeadScorer:
         self._turns = _Turns()
         self._sentences: OrderedDict[str, Array] = OrderedDict()
         self._texts: OrderedDict[str, Placement] = OrderedDict()
-        self.scorer_id = f"{name}-{self._heads.sha256[:12]}"
+        self.scorer_id = f"{name}-{SCALE}-{self._heads.sha256[:12]}"
 
     def load(self) -> None:
         with self._turns:
