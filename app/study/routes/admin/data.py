@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from app.db.base import new_id
 from app.study import analysis, records, replay, store
+from app.study.models import Participant
 from app.study.routes.admin.shared import Admin, Id
 from app.study.routes.admin.studies import shared
 from app.web import security
-from app.web.errors import Problem, not_found
+from app.web.errors import Problem
 from app.web.static import plotly_version
 
 log = structlog.get_logger()
@@ -81,34 +82,28 @@ def sessions_page(admin: Admin, study_id: Id) -> Response:
     return admin.page("sessions", context)
 
 
+def _feed(session: Session, study_id: str, draft_id: str) -> tuple[Participant, dict[str, Any]]:
+    """Raises Problem 404 for a draft that is none of the study's."""
+    person = next((person for person, draft in records.drafts(session, study_id) if draft.id == draft_id), None)
+    if person is None:
+        raise Problem(404, "no-session", "There is no such session in this study. It may have been deleted.")
+    return person, replay.feed(session, draft_id)
+
+
 @router.get("/studies/{study_id}/sessions/{draft_id}.json")
-def replay_feed(admin: Admin, study_id: Id, draft_id: Id) -> Response:
+def session_feed(admin: Admin, study_id: Id, draft_id: Id) -> Response:
     with admin.database.read() as session:
-        _session(session, store.study(session, study_id).id, draft_id)
-        return JSONResponse(replay.feed(session, draft_id), headers=NO_STORE)
+        _, found = _feed(session, store.study(session, study_id).id, draft_id)
+    return JSONResponse(found, headers=NO_STORE)
 
 
 @router.get("/studies/{study_id}/sessions/{draft_id}")
-def replay_page(admin: Admin, study_id: Id, draft_id: Id) -> Response:
+def session_page(admin: Admin, study_id: Id, draft_id: Id) -> Response:
     with admin.database.read() as session:
         study = store.study(session, study_id)
+        person, found = _feed(session, study.id, draft_id)
         context = shared(session, study, "sessions")
-        one = _session(session, study.id, draft_id)
-        context |= {
-            "participant": one["participant"],
-            "stamp": one["stamp"],
-            "names": {c.id: c.name for c in context["protocol"].conditions},
-            "feed": f"/admin/studies/{study_id}/sessions/{draft_id}.json",
-        }
-    return admin.page("replay", context)
-
-
-def _session(session: Session, study_id: str, draft_id: str) -> dict[str, Any]:
-    """One of this study's. Raises Problem 404."""
-    found = next((one for one in sessions(session, study_id) if one["draft"] == draft_id), None)
-    if found is None:
-        raise not_found()
-    return found
+    return admin.page("session", {**context, "person": person, "title": found["title"], "draft_id": draft_id})
 
 
 # ── export ─────────────────────────────────────────────────────────────────────────────────────────────────────────
