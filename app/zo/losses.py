@@ -17,8 +17,8 @@ from app.zo.model import Decoder, Plan, Tree
 from app.zo.objective import CallableObjective, Example, Objective, Row
 from app.zo.types import Config, ZOError
 
-_FILL_TOKENS = 2048
-"""Tokens run through the prefix at once while a cache is filled."""
+_FILL_TOKENS = 512
+"""Tokens run through the prefix at once while a cache is filled: about a batch, so that memory has no peak there."""
 _PAD_TO = 8
 """MeZO's collator pads to a multiple of this."""
 
