@@ -465,7 +465,7 @@ def study_record(
         int | None, typer.Option(min=1, help="Press each label on so many paragraphs; on all of them if left out.")
     ] = None,
 ) -> None:
-    """Ask the model all that the desk could ask about a study's texts, and keep the answers for SPATIAL_MODEL=recorded."""
+    """Ask the model all that the desk could ask about a study's texts, and keep it for SPATIAL_MODEL=recorded."""
     from app.llm.recorded import Recorder
     from app.llm.types import EngineError
     from app.study import protocol

@@ -1,8 +1,8 @@
 """What a facilitator and 32 participants wait for: `python -m benchmarks.study [--participants 32] [--pace 2]`.
 
 The monitor: 100 participants in the middle of their task with 2,000 events each, asked for over HTTP as its page does.
-The receipt: scripted participants at once on one server with recorded answers and the real scorer; the time from sending
-a batch of events to its answer, and whether each event is kept once.
+The receipt: scripted participants at once on one server with recorded answers and the real scorer; the time from
+sending a batch of events to its answer, and whether each event is kept once.
 """
 
 from __future__ import annotations

@@ -125,9 +125,7 @@ class RecordedEngine(Engine):
             with gzip.open(self._path, "rt", encoding="utf-8") as file:
                 head = json.loads(file.readline())
                 lines = [Line(**json.loads(line)) for line in file]
-            if head.get("format") != FORMAT:
-                raise ValueError(f"its format is {head.get('format')!r}")
-            model: dict[str, Any] = head["model"]
+            model: dict[str, Any] = {FORMAT: head["model"]}[head["format"]]
         except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, AttributeError) as error:
             raise EngineError(
                 "recording-unreadable",

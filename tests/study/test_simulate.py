@@ -7,7 +7,6 @@ import io
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,7 +44,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def simulated(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FastAPI, str, Report, Path]]:
+def simulated(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[FastAPI, str, Report, Path]:
     folder = tmp_path_factory.mktemp("simulated")
     engine = RecordedEngine(recording, word_seconds=0)
     app = create_app(
@@ -55,7 +54,7 @@ def simulated(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     database = Database(app.state.settings.db_url)
     export.export(database, study_id, folder / "study.zip")
     database.close()
-    yield app, study_id, report, folder / "study.zip"
+    return app, study_id, report, folder / "study.zip"
 
 
 def rows(path: Path, name: str) -> list[dict[str, str]]:
