@@ -28,7 +28,11 @@ from tests.scripted import ScriptedEngine, ScriptedMeaning, ScriptedScorer
 from tests.study.people import SHORT
 
 N = 16
-TEXT = pilot.with_responses(SHORT, "recorded")
+TEXT = pilot.with_responses(
+    "\n".join(line for line in SHORT.split("\n") if "{id: practice" not in line and "{id: tutorial" not in line),
+    "recorded",
+)
+"""Practice and tutorial are left out for the sake of time."""
 
 
 @pytest.fixture(scope="module")
