@@ -466,13 +466,18 @@ def _simulated(
     from app.study import pilot
 
     folder.mkdir(parents=True, exist_ok=True)
-    own = {
+    own: dict[str, Any] = {
         "data_dir": settings.data_dir,
         "database_url": f"sqlite:///{folder / 'spatialbalancing.sqlite3'}",
         "model": "recorded" if recorded and not settings.recorded else settings.model,
         "queue_bound": max(settings.queue_bound, n),
     }
-    app = create_app(settings.model_copy(update=own))
+    engine = None
+    if own["model"].partition(":")[0] == "recorded":
+        from app.llm.recorded import RecordedEngine, path_of
+
+        engine = RecordedEngine(path_of(own["model"]), word_seconds=0)  # nobody watches the words arrive
+    app = create_app(settings.model_copy(update=own), engine=engine)
     if app.state.settings.recorded:
         text = pilot.with_responses(text, "recorded")
     typer.echo("Loading the model …", err=True)
@@ -515,7 +520,7 @@ def study_record(
         int | None, typer.Option(min=1, help="Press each label on so many paragraphs; on all of them if left out.")
     ] = None,
 ) -> None:
-    """Ask the model all that the desk could ask about a study's texts, and keep the answers for SPATIAL_MODEL=recorded."""
+    """Ask the model all that the desk could ask about a study's texts, and keep it for SPATIAL_MODEL=recorded."""
     from app.llm.recorded import Recorder
     from app.llm.types import EngineError
     from app.study import protocol

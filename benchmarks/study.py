@@ -1,8 +1,8 @@
 """What a facilitator and 32 participants wait for: `python -m benchmarks.study [--participants 32] [--pace 2]`.
 
 The monitor: 100 participants in the middle of their task with 2,000 events each, asked for over HTTP as its page does.
-The receipt: scripted participants at once on one server with recorded answers and the real scorer; the time from sending
-a batch of events to its answer, and whether each event is kept once.
+The receipt: scripted participants at once on one server with recorded answers and the real scorer; the time from
+sending a batch of events to its answer, and whether each event is kept once.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from sqlalchemy import func, insert, select
 from starlette.testclient import TestClient
 
 from app.db.base import now
+from app.llm.recorded import RecordedEngine
 from app.main import create_app
 from app.settings import Settings
 from app.study import auth, pilot, protocol, service
@@ -113,7 +114,7 @@ def receipts(folder: Path, participants: int, pace: float) -> dict[str, Any]:
             "queue_bound": participants,
         }
     )  # fmt: skip
-    app = create_app(settings)
+    app = create_app(settings, engine=RecordedEngine(word_seconds=0))
     text = pilot.with_responses(protocol.templates()["two-conditions"], "recorded")
     study_id, report = pilot.run(app, text, participants, seed=1, pace=pace)
     from app.db.engine import Database

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from app.llm.types import Engine
 from app.settings import Settings
 
@@ -18,10 +16,9 @@ def make_engine(settings: Settings) -> Engine:
             settings.llm_url, settings.model, key=settings.llm_key, stall_deadline=settings.stall_deadline
         )
     if settings.recorded:
-        from app.llm.recorded import SHIPPED, RecordedEngine
+        from app.llm.recorded import RecordedEngine, path_of
 
-        named = settings.model.partition(":")[2]
-        return RecordedEngine(Path(named) if named else SHIPPED)
+        return RecordedEngine(path_of(settings.model))
     from app.llm.layers import configured
     from app.llm.local import LocalEngine
     from app.llm.store import ModelStore

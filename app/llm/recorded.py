@@ -27,8 +27,6 @@ from app.llm.types import Chunk, Draw, Engine, EngineError, EngineInfo, FinishRe
 
 FORMAT = "spatialbalancing-recording/1"
 SHIPPED = Path(__file__).with_name("recordings") / "default.jsonl.gz"
-MODEL = "recorded"
-"""SPATIAL_MODEL=recorded plays the recording that comes with the app, recorded:FILE another."""
 WORD_SECONDS = 0.02
 """Between two words, so that a pilot sees them arrive."""
 _WORDS = re.compile(r"[^\W_]+")
@@ -47,6 +45,12 @@ class Line:
     answer: str
     finish: FinishReason
     tokens: int
+
+
+def path_of(model: str) -> Path:
+    """SPATIAL_MODEL=recorded plays the recording that comes with the app, recorded:FILE another."""
+    named = model.partition(":")[2]
+    return Path(named) if named else SHIPPED
 
 
 def task_of(draw: Draw) -> str:
@@ -115,6 +119,7 @@ class RecordedEngine(Engine):
     """Gives recorded answers. Safe to use from several threads."""
 
     def __init__(self, path: Path = SHIPPED, word_seconds: float = WORD_SECONDS) -> None:
+        """With `word_seconds` 0 an answer comes as one piece."""
         self._path, self._word_seconds = path, word_seconds
         self._info: EngineInfo | None = None
         self._exact: dict[tuple[str, str, str, int], Line] = {}
@@ -131,9 +136,7 @@ class RecordedEngine(Engine):
             with gzip.open(self._path, "rt", encoding="utf-8") as file:
                 head = json.loads(file.readline())
                 lines = [Line(**json.loads(line)) for line in file]
-            if head.get("format") != FORMAT:
-                raise ValueError(f"its format is {head.get('format')!r}")
-            model: dict[str, Any] = head["model"]
+            model: dict[str, Any] = {FORMAT: head["model"]}[head["format"]]
         except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, AttributeError) as error:
             raise EngineError(
                 "recording-unreadable",
@@ -171,7 +174,8 @@ class RecordedEngine(Engine):
             line = self._line(draw, given)
             given.add(line.answer)
             lines.append(line)
-            writing[i] = [*([draw.prompt.prefill] if draw.prompt.prefill else []), *_PIECES.findall(_rest(line))]
+            pieces = [*([draw.prompt.prefill] if draw.prompt.prefill else []), *_PIECES.findall(_rest(line))]
+            writing[i] = pieces if self._word_seconds else ["".join(pieces)] if pieces else []
         yield from (Chunk(i, "", lines[i].finish) for i, pieces in writing.items() if not pieces)
         for k in range(max(map(len, writing.values()), default=0)):
             if self._word_seconds:

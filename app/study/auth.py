@@ -1,8 +1,9 @@
 """Who may run studies: facilitators, their passwords and their sessions.
 
-Passwords are kept as Argon2id (RFC 9106, the parameters of argon2-cffi's low-memory profile: 64 MiB, 3 passes, 4 lanes);
-guesses are held back by name and by address. A session is 32 random bytes in a cookie, their SHA-256 in the database, so
-that it can be ended from anywhere. All facilitators of an installation see all its studies: they are one lab.
+Passwords are kept as Argon2id (RFC 9106, the parameters of argon2-cffi's low-memory profile: 64 MiB, 3 passes, 4
+lanes); guesses are held back by name and by address. A session is 32 random bytes in a cookie, their SHA-256 in the
+database, so that it can be ended from anywhere. All facilitators of an installation see all its studies: they are one
+lab.
 """
 
 from __future__ import annotations

@@ -143,7 +143,9 @@ def run(
     at_once: int | None = None,
     say: Callable[[Played], object] = bool,
 ) -> tuple[str, Report]:
-    """`study simulate` but for the export: the study's id, and what its participants did. Raises PilotError, Problem."""
+    """`study simulate` but for the export: the study's id, and what its participants did.
+
+    Raises PilotError, Problem."""
     with serving(app) as base:
         study_id, people = invite(app.state.db, app.state.studio, text, count, "simulated")
         parsed = protocol.parse(text)

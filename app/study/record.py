@@ -83,7 +83,7 @@ def _press_all(reviser: Reviser, label: Label, desk: _Desk, k: int, seed: int) -
 
 
 def _join(reviser: Reviser, desk: _Desk, seed: int) -> None:
-    for k, made in desk.made.items():
+    for made in desk.made.values():
         for first, second in zip(made[-2:-1], made[-1:], strict=True):
             for _ in reviser.combine(first, second, 0.5, n=CANDIDATES, seed=seed, pack=desk.pack):
                 pass

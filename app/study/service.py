@@ -105,8 +105,8 @@ def _hashes() -> tuple[str, str]:
 
 
 def freeze(studio: Studio, protocol_yaml: str) -> Frozen:
-    """What the study would be run with now. Raises Problem 503 while the model or the scorer is not ready, 409 responses
-    where the protocol asks for a model and a recording answers, or the other way round."""
+    """What the study would be run with now. Raises Problem 503 while the model or the scorer is not ready, and 409
+    responses where the protocol asks for a model and a recording answers, or the other way round."""
     protocol, info, scorer = _parsed(protocol_yaml), studio.info, studio.scorer
     if (info.kind == "recorded") != (protocol.responses == "recorded"):
         found = "this server gives recorded ones" if info.kind == "recorded" else "this server's come from a model"

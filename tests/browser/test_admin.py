@@ -1,4 +1,4 @@
-"""A facilitator and a participant, each in a browser, through a whole short study; and the console by keyboard and axe."""
+"""A facilitator and a participant, each in a browser, through a whole short study; the console by keyboard and axe."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def _patience() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = scripted_server(tmp_path_factory.mktemp("admin"), "--delay", "0.005")
+    server.seconds = 120  # a first start reads the language data
     server.start()
     command = [sys.executable, "-m", "app", "admin", "create", "Ada", "--password-stdin"]
     environment = {"SPATIAL_DATA_DIR": str(server.data), "PATH": "/usr/bin:/bin"}

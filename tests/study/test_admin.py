@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -450,7 +449,7 @@ def test_a_dry_run_goes_all_the_way_and_leaves_no_row(admin: TestClient, app: Fa
 
     before = rows()
     assert admin.post(f"/admin/studies/{study}/dry-run").status_code == 200
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     while (run := admin.get(f"/admin/studies/{study}/dry-run.json").json())["state"] == "running":
         assert time.monotonic() < end
         time.sleep(0.1)

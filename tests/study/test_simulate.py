@@ -7,7 +7,6 @@ import io
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,11 @@ from tests.scripted import ScriptedEngine, ScriptedMeaning, ScriptedScorer
 from tests.study.people import SHORT
 
 N = 16
-TEXT = pilot.with_responses(SHORT, "recorded")
+TEXT = pilot.with_responses(
+    "\n".join(line for line in SHORT.split("\n") if "{id: practice" not in line and "{id: tutorial" not in line),
+    "recorded",
+)
+"""Practice and tutorial are left out for the sake of time."""
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +48,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def simulated(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FastAPI, str, Report, Path]]:
+def simulated(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[FastAPI, str, Report, Path]:
     folder = tmp_path_factory.mktemp("simulated")
     engine = RecordedEngine(recording, word_seconds=0)
     app = create_app(
@@ -55,7 +58,7 @@ def simulated(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     database = Database(app.state.settings.db_url)
     export.export(database, study_id, folder / "study.zip")
     database.close()
-    yield app, study_id, report, folder / "study.zip"
+    return app, study_id, report, folder / "study.zip"
 
 
 def rows(path: Path, name: str) -> list[dict[str, str]]:

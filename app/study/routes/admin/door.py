@@ -8,9 +8,11 @@ from urllib.parse import quote, urlsplit
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
+from app.db.engine import Database
 from app.study import auth
 from app.study.auth import Who
-from app.study.routes.admin.shared import Admin, Id, TheDesk, TheForm, to, tried
+from app.study.models import Facilitator
+from app.study.routes.admin.shared import Admin, Desk, Id, TheDesk, TheForm, to, tried
 from app.web.errors import Problem
 from app.web.templates import page
 from app.writing.deps import Db
@@ -42,26 +44,31 @@ def sign_in(request: Request, database: Db, desk: TheDesk, form: TheForm) -> Res
     name, password = form.one("name"), form.one("password")
     address = request.client.host if request.client else "?"
     try:
-        desk.throttle.refuse_many(name, address)
-        with database.read() as session:
-            found = auth.named(session, name)
-        with desk.hashing:
-            right = auth.is_right(found, password)
-        if not right or found is None:
-            desk.throttle.failed(name, address)
-            raise Problem(401, "wrong", auth.WRONG)
+        found = _recognised(database, desk, name, password, address)
     except Problem as problem:
         return sign_in_page(request, database, name=name, problem=problem)
-    desk.throttle.succeeded(name)
-    facilitator_id = found.id
     with database.write() as session:
-        token = auth.sign_in(session, facilitator_id, password)
+        token = auth.sign_in(session, found.id, password)
     response = RedirectResponse(_inside(form.one("next")), 303)
     response.set_cookie(
         auth.COOKIE, token, max_age=COOKIE_SECONDS, path=HOME, httponly=True, samesite="lax",
         secure=request.url.scheme == "https",
     )  # fmt: skip
     return response
+
+
+def _recognised(database: Database, desk: Desk, name: str, password: str, address: str) -> Facilitator:
+    """Raises Problem 401, 429."""
+    desk.throttle.refuse_many(name, address)
+    with database.read() as session:
+        found = auth.named(session, name)
+    with desk.hashing:
+        right = auth.is_right(found, password)
+    if not right or found is None:
+        desk.throttle.failed(name, address)
+        raise Problem(401, "wrong", auth.WRONG)
+    desk.throttle.succeeded(name)
+    return found
 
 
 def _inside(wanted: str) -> str:
@@ -103,19 +110,15 @@ def account(admin: Admin) -> Response:
 @router.post("/account/password")
 def password(admin: Admin, form: TheForm) -> Response:
     who: Who = admin.who
+    if form.one("new") != form.one("again"):
+        twice = "The new password was not written the same twice. Write it again."
+        return _account(admin, Problem(422, "not-the-same", twice))
     try:
-        admin.desk.throttle.refuse_many(who.name, f"session {who.session_id}")
-        with admin.database.read() as session:
-            found = auth.named(session, who.name)
-        with admin.desk.hashing:
-            right = auth.is_right(found, form.one("password"))
-        if not right:
-            admin.desk.throttle.failed(who.name, f"session {who.session_id}")
-            raise Problem(422, "wrong", "The present password is not right.")
-        if form.one("new") != form.one("again"):
-            raise Problem(422, "not-the-same", "The new password was not written the same twice. Write it again.")
-        auth.hashed(form.one("new"))
+        address = f"session {who.session_id}"
+        _recognised(admin.database, admin.desk, who.name, form.one("password"), address)
     except Problem as problem:
+        if problem.code == "wrong":
+            problem = Problem(422, "wrong", "The present password is not right.")
         return _account(admin, problem)
 
     def work(session: Any) -> None:

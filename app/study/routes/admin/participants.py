@@ -302,14 +302,15 @@ def _linked(
 def delete(admin: Admin, participant_id: Id, form: TheForm) -> Response:
     """Wholly, at any moment, after their code was typed. A snapshot of the whole database is taken first, unless the
     participant themselves wants to be forgotten at once."""
+    with admin.database.read() as session:
+        person = session.get(Participant, participant_id)
+    if person is None:
+        raise Problem(404, "no-participant", store.UNKNOWN_PARTICIPANT)
+    if form.one("typed").strip() != person.code:
+        told = f"Nothing was deleted. To delete, type the code {person.code} into the field."
+        kept = {name: form.one(name) for name in form.values}
+        return _person(admin, participant_id, Problem(422, "not-typed", told), kept)
     try:
-        with admin.database.read() as session:
-            person = session.get(Participant, participant_id)
-            if person is None:
-                raise Problem(404, "no-participant", store.UNKNOWN_PARTICIPANT)
-            code, study_id = person.code, person.study_id
-        if form.one("typed").strip() != code:
-            raise Problem(422, "not-typed", f"Nothing was deleted. To delete, type the code {code} into the field.")
         if not form.on("forget"):
             _take_snapshot(admin)
         with admin.database.write() as session:
@@ -319,7 +320,7 @@ def delete(admin: Admin, participant_id: Id, form: TheForm) -> Response:
         if problem.code == "no-participant":
             raise
         return _person(admin, participant_id, problem, {name: form.one(name) for name in form.values})
-    return to(f"/admin/studies/{study_id}/receipts/{receipt.id}")
+    return to(f"/admin/studies/{person.study_id}/receipts/{receipt.id}")
 
 
 @router.get("/studies/{study_id}/receipts/{receipt_id}")
