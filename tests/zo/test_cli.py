@@ -79,7 +79,7 @@ def test_what_a_program_reads_is_json(small, tmp_path):
     assert "Plotly.newPlot" in (tmp_path / "run.html").read_text()
     times = json.loads(run(
         "bench", "--model", small, "--data", PROJECT_ROOT / "docs/examples/reviews.tsv", "--batch-size", 4,
-        "--rounds", 1, "--json", "--no-memory",
+        "--rounds", 1, "--json", "--no-memory", "--regimes", "ours,mezo,paper,tuned-mezo",
     ).stdout)  # fmt: skip
     assert {"ratio_vs_mezo", "ratio_vs_paper", "ratio_vs_tuned_mezo"} <= set(times)
     assert {"noise", "forward", "update", "total"} <= set(times["regimes"]["ours"])
