@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ from app.db.base import Base
 from app.db.check import check
 from app.study import erase, service
 from app.study.models import Participant, Receipt, Study
+from app.writing.models import Generation
+from tests.scripted import ScriptedEngine
 from tests.study.people import Person, invited, opened
 from tests.writing.desk import ok, refused, told
 
@@ -139,3 +143,31 @@ def test_a_participant_stops_and_lets_it_be_used(app: FastAPI, study: Study) -> 
     refused(person.post("advance", person.page()), 409, "over")
     assert person.client.get("/study").status_code == 200
     assert "stopped" in person.client.get(f"/s/{person.token}").text
+
+
+@pytest.mark.parametrize("db_url", ["sqlite"], indirect=True)
+def test_who_is_deleted_while_the_model_writes_leaves_nothing_either(
+    app: FastAPI, study: Study, engine: ScriptedEngine
+) -> None:
+    (gone, token), *_ = invited(app, study)
+    person = Person(app, token)
+    person.begin()
+    person.until("task", 1)
+    head = ok(person.client.get(f"/api/drafts/{person.draft_id()}"))["paragraphs"][0]["head"]
+    asked = {"version_id": head, "label": "own-prompt", "prompt": f"Mention the {SECRET}."}
+    generation = ok(person.client.post("/api/generations", json=asked), 201)["id"]
+    engine.delay = 0.1
+    with ThreadPoolExecutor(1) as pool:
+        stream = pool.submit(lambda: told(person.client.get(f"/api/generations/{generation}/stream")))
+        while not engine_is_at_work(app, generation):
+            time.sleep(0.02)
+        with app.state.db.write() as session:
+            ids = (gone.id, session.get_one(Participant, gone.id).writer_id)
+            erase.delete_participant(session, gone.id)
+        assert stream.result(30)[-1][0] == "error"
+    assert traces(app, SECRET, *ids) == []
+
+
+def engine_is_at_work(app: FastAPI, generation_id: str) -> bool:
+    with app.state.db.read() as session:
+        return session.get_one(Generation, generation_id).status == "running"

@@ -37,7 +37,7 @@ function ask() {
   dialog.showModal();
 }
 
-/** The brief is open when the step is seen first, and closed after a reload. */
+/** The task is told when the step is seen first; after a reload it is one press away. */
 function isNew() {
   const { place } = document.body.dataset;
   try {
@@ -52,16 +52,18 @@ function isNew() {
 export async function start() {
   remember(document.body.dataset.draft);
   byId("study-done").addEventListener("click", ask);
-  const brief = document.querySelector(".study-brief");
-  brief.open = isNew();
-  addEventListener("pointerdown", (event) => { if (!brief.contains(event.target)) brief.open = false; });
-  addEventListener("keydown", (event) => { if (event.key === "Escape") brief.open = false; });
+  const [brief, task] = [byId("study-brief"), byId("study-task")];
+  const show = (open) => {
+    brief.hidden = !open;
+    task.setAttribute("aria-expanded", String(open));
+  };
+  task.addEventListener("click", () => show(brief.hidden));
+  show(isNew());
   session.onTimeUp(() => leave({ time_up: true }));
   // A missed drop would replace the desk with the file.
   for (const type of ["dragover", "drop"]) {
     addEventListener(type, (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
   }
-  addEventListener("focusin", (event) => { if (!brief.contains(event.target)) brief.open = false; });
   await session.start();
   byId("study-done").disabled = false;
 }
