@@ -32,6 +32,8 @@ from app.writing import manuscript, store
 from app.writing.export import ExportError, WrongPath, cell
 from app.writing.models import Draft
 
+__all__ = ["ExportError", "UnknownStudy", "WrongPath", "export", "write"]
+
 FORMAT = "spatialbalancing-study-export/1"
 MANIFEST = "manifest.json"
 TOLD_EVERY = 500

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
 
-from app.study import records, replay
+from app.study import auth, records, replay
 from app.study.replay import Typing, in_order
 from app.writing import store
 from app.writing.models import LoggedEvent
-from tests.study.made import Made
+from tests.study.made import ORIGIN, OWN_PAGE, Made
 
 
 def row(n: int, kind: str, server_ms: int, client_ms: int | None = None, **more: Any) -> dict[str, Any]:
@@ -105,3 +107,22 @@ def test_a_damaged_log_is_found(finished: Made, damage: str) -> None:
 def test_a_draft_that_is_not_there(finished: Made) -> None:
     with finished.app.state.db.read() as session, pytest.raises(KeyError, match="no draft"):
         replay.feed(session, "nowhere")
+
+
+def test_a_facilitator_plays_it_and_nobody_else(finished: Made) -> None:
+    anybody = TestClient(finished.app, ORIGIN, headers=OWN_PAGE, follow_redirects=False)
+    with finished.app.state.db.read() as session:
+        draft_id = a_task(session, finished)
+        wanted = replay.feed(session, draft_id)
+    page = f"/admin/studies/{finished.id}/sessions/{draft_id}"
+    for path in (page, f"{page}.json"):
+        assert anybody.get(path).status_code in (303, 401)
+    with finished.app.state.db.write() as session:
+        auth.create(session, "Replayer", "three words in a row")
+    signed = anybody.post("/admin/sign-in", data={"name": "replayer", "password": "three words in a row"})
+    assert signed.status_code == 303
+    assert page in anybody.get(f"/admin/studies/{finished.id}/sessions").text
+    assert f'data-feed="{page}.json"' in anybody.get(page).text
+    assert anybody.get(f"{page}.json").json() == json.loads(json.dumps(wanted))
+    other = f"/admin/studies/{finished.id}/sessions/{'0' * 8}-0000-4000-8000-{'0' * 12}"
+    assert anybody.get(f"{other}.json").status_code == 404
