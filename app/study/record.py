@@ -53,7 +53,7 @@ def record(
 ) -> Iterator[int]:
     """Press labels on paragraphs, join what came of it, and ask Muse's questions. In each pass every label is pressed
     once, on a paragraph that it was not pressed on before; after as many passes as there are paragraphs, the most, each
-    was pressed on each. All strategies of a label are asked for. Yields after a pass how many answers there are.
+    was pressed on each. All strategies of a label are asked for. Yields now and then how many answers there are.
 
     `reviser.engine` is a Recorder. Raises EngineError.
     """
@@ -67,6 +67,7 @@ def record(
         for j, label in enumerate(reviser.book.labels):
             # Three paragraphs further for the next label: the first pass already speaks of every topic.
             _press_all(reviser, label, *places[(turn + 3 * j) % len(places)], turn)
+        yield len(recorder.lines)
         for desk in desks:
             _join(reviser, desk, turn)
             _ask_muse(reviser, desk, turn)
@@ -84,8 +85,8 @@ def _press_all(reviser: Reviser, label: Label, desk: _Desk, k: int, seed: int) -
 
 def _join(reviser: Reviser, desk: _Desk, seed: int) -> None:
     for made in desk.made.values():
-        for first, second in zip(made[-2:-1], made[-1:], strict=True):
-            for _ in reviser.combine(first, second, 0.5, n=CANDIDATES, seed=seed, pack=desk.pack):
+        if len(made) > 1:
+            for _ in reviser.combine(made[-2], made[-1], 0.5, n=CANDIDATES, seed=seed, pack=desk.pack):
                 pass
 
 

@@ -111,7 +111,7 @@ def fields(template: str) -> dict[str, str]:
 
 def _topic_fields(key: str, topic: Mapping[str, Any]) -> dict[str, str]:
     found = {f"{key}-{name}": str(topic.get(name, "")).strip() for name in ("title", "brief", "draft")}
-    source = next(iter(topic.get("sources", [])), {})
+    source: dict[str, Any] = next(iter(topic.get("sources", [])), {})
     found |= {f"{key}-source-title": source.get("title", ""), f"{key}-source": str(source.get("text", "")).strip()}
     target = topic.get("target")
     if target:

@@ -1,11 +1,10 @@
 // Slope plots, drawn as they come into view, in the colours of the theme that is on.
-import { get } from "../api.js";
 import { byId, el } from "../dom.js";
 
 const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false, scrollZoom: false };
 const plots = [...document.querySelectorAll(".plot")];
 const drawn = new Set();
-let figures = {};
+const figures = JSON.parse(byId("figures").textContent);
 
 function token(name) {
   const probe = el("i", { hidden: true });
@@ -40,7 +39,7 @@ async function start() {
     document.head.append(script);
   });
   try {
-    [figures] = await Promise.all([get(byId("figures").dataset.url), library]);
+    await library;
   } catch {
     for (const node of plots) node.replaceChildren(el("p", { class: "dim" }, "The plot can’t be drawn now. Reload the page to try again."));
     return;

@@ -46,17 +46,9 @@ def analysis_page(admin: Admin, study_id: Id) -> Response:
         "probability": analysis.probability,
         "interval": analysis.interval,
         "plotly_version": plotly_version(),
+        "figures": {f.outcome.id: found.figure(f.outcome.id) for f in found.findings if f.n},
     }
     return admin.page("analysis", context, headers={"Content-Security-Policy": security.EDITOR_POLICY})
-
-
-@router.get("/studies/{study_id}/figures.json")
-def figures(admin: Admin, study_id: Id) -> Response:
-    """The slope plots, by measure."""
-    with admin.database.read() as session:
-        study = store.study(session, study_id)
-        found = analysis.of_study(session, study.id)
-    return JSONResponse({f.outcome.id: found.figure(f.outcome.id) for f in found.findings if f.n}, headers=NO_STORE)
 
 
 # ── sessions ───────────────────────────────────────────────────────────────────────────────────────────────────────
