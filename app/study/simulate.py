@@ -412,7 +412,8 @@ class Writing:
 
     async def label(self) -> str:
         groups = (await self.person.get("/api/labels"))["groups"]
-        return self.rng.choice([label["id"] for group in groups if group["id"] != "any" for label in group["labels"]])
+        known: list[str] = [label["id"] for group in groups if group["id"] != "any" for label in group["labels"]]
+        return self.rng.choice(known)
 
     async def generate(self, body: Mapping[str, Any]) -> list[str]:
         """Ids of the versions that came, best first; none where the model wrote nothing usable."""

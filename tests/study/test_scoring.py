@@ -153,7 +153,12 @@ def test_a_protocols_own_instrument_is_refused_with_its_line() -> None:
     for old, new, line, told in (
         ("scoring: means", "scoring: average", start, "Write one of nasa-tlx-raw, sus, csi, means, none"),
         ("    scoring: means", "    points: 7\n    scoring: means", start + 4, "There is no key `points`"),
-        ("high: 7, ends: [low, high]}\n      - {id: glad", "high: 5, ends: [low, high]}\n      - {id: glad", start, "same"),
+        (
+            "high: 7, ends: [low, high]}\n      - {id: glad",
+            "high: 5, ends: [low, high]}\n      - {id: glad",
+            start,
+            "same",
+        ),
     ):
         with pytest.raises(protocol.Mistake, match=told) as refused:
             protocol.parse(good.replace(old, new, 1))

@@ -126,8 +126,8 @@ def password(admin: Admin, form: TheForm) -> Response:
         if kept is not None:
             auth.set_password(session, kept, form.one("new"), but=who.session_id)
 
-    _, problem = tried(admin.database, work)
-    return _account(admin, problem) if problem else to("/admin/account", "password")
+    _, trouble = tried(admin.database, work)
+    return _account(admin, trouble) if trouble else to("/admin/account", "password")
 
 
 @router.post("/account/sessions/{session_id}/end")
