@@ -40,7 +40,9 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made as `study record` makes it, of a writer that follows a script."""
     path = tmp_path_factory.mktemp("recording") / "short.jsonl.gz"
     recorder = Recorder(ScriptedEngine())
-    counts = list(record(Reviser(recorder, ScriptedScorer(), ScriptedMeaning()), [protocol.parse(TEXT)], bool))
+    counts = list(
+        record(Reviser(recorder, ScriptedScorer(), ScriptedMeaning()), [protocol.parse(TEXT)], bool, passes=2)
+    )
     assert counts == sorted(counts)
     assert counts[-1] > 50
     recorder.write(path, "a test")
