@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,6 +73,19 @@ class Database:
         self.engine.dispose()
 
 
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """SQLite's own waiting does not cover this step: of two servers that open a new file at once, one meets a lock."""
+    give_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(0.05)
+
+
 def _sqlite(url: str, path: Path | None) -> Engine:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +97,8 @@ def _sqlite(url: str, path: Path | None) -> Engine:
     def _connect(connection: sqlite3.Connection, _record: Any) -> None:
         # The driver's own transactions begin late and never immediately; SQLAlchemy's recipe switches them off.
         connection.isolation_level = None
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        _use_wal(connection)
+        for pragma in ("synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

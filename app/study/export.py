@@ -29,7 +29,7 @@ from app.study.models import Participant, Progress, Study
 from app.study.service import protocol_of
 from app.study.values import Value
 from app.writing import manuscript, store
-from app.writing.export import ExportError, WrongPath, cell
+from app.writing.export import ExportError, WrongPath, cell, earlier_placements
 from app.writing.models import Draft
 
 __all__ = ["ExportError", "UnknownStudy", "WrongPath", "export", "write"]
@@ -158,9 +158,12 @@ class _Writer:
     def _versions(self) -> Iterator[Row]:
         for person, draft in records.drafts(self.session, self.study.id):
             parents = store.all_parents(self.session, draft.id)
-            for version in records.versions(self.session, draft.id):
-                row = _columns(version, "versions.csv", "parents")
-                yield {**row, "participant": person.code, "parents": parents.get(version.id, [])}
+            versions = records.versions(self.session, draft.id)
+            earlier = earlier_placements(self.session, versions)
+            for version in versions:
+                row = _columns(version, "versions.csv", "parents", "earlier_placements")
+                row |= {"parents": parents.get(version.id, []), "earlier_placements": earlier.get(version.id, [])}
+                yield {**row, "participant": person.code}
                 self.session.expunge(version)
 
     def _texts(self) -> None:

@@ -150,7 +150,7 @@ def _versions(session: Session, draft_id: str | None) -> Iterator[dict[str, Any]
     if draft_id is not None:
         query = query.where(Version.draft_id == draft_id)
     for versions in session.scalars(query).partitions():
-        parents, earlier = _parents(session, versions), _earlier(session, versions)
+        parents, earlier = _parents(session, versions), earlier_placements(session, versions)
         for version in versions:
             row = {name: getattr(version, name, None) for name in VERSION_COLUMNS}
             row |= {"parents": parents[version.id], "earlier_placements": earlier[version.id]}
@@ -169,7 +169,7 @@ def _parents(session: Session, versions: Sequence[Version]) -> dict[str, list[st
     return found
 
 
-def _earlier(session: Session, versions: Sequence[Version]) -> dict[str, list[dict[str, Any]]]:
+def earlier_placements(session: Session, versions: Sequence[Version]) -> dict[str, list[dict[str, Any]]]:
     query = (
         select(EarlierPlacement)
         .where(EarlierPlacement.version_id.in_([version.id for version in versions]))

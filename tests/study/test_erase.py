@@ -52,7 +52,10 @@ def busy(app: FastAPI, study: Study, secret: str) -> tuple[Person, Participant]:
     events = told(client.get(f"/api/generations/{generation['id']}/stream"))
     made = [data["version"]["id"] for name, data in events if name == "version"]
     ok(client.post(f"/api/versions/{made[0]}/confirm", json={"base": head["head"]}))
-    ok(client.post("/api/generations", json={"version_id": made[0], "other_version_id": made[1], "mix": 0.5}), 201)
+    edits = [{"paragraph_id": head["id"], "base": made[0], "text": f"A {secret} left long ago. Cells divide."}]
+    ok(client.post(f"/api/drafts/{draft}/save", json={"edits": edits}, headers={"Idempotency-Key": str(uuid.uuid4())}))
+    other = ok(client.get(f"/api/drafts/{draft}"))["paragraphs"][0]["head"]
+    ok(client.post("/api/generations", json={"version_id": made[0], "other_version_id": other, "mix": 0.5}), 201)
     ok(client.post("/api/prompts", json={"name": secret, "text": f"As the {secret} would."}), 201)
     told(client.get(f"/api/drafts/{draft}/muse/stream"))
     event = {"seq": 1, "client_ms": 0, "type": "text.edit", "draft_id": draft, "paragraph_id": head["id"]}

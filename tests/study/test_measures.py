@@ -129,7 +129,7 @@ def test_of_a_whole_study(finished: Made) -> None:
     assert len(tasks) == 8
     assert len(found) == 8 * len(MEASURES)
     by = {(v.participant, v.condition, v.measure): v.value for v in found}
-    for person in ("P01", "P02", "P03", "P04"):
+    for person in ("S01", "S02", "S03", "S04"):
         assert by[person, "baseline", "label_entropy"] == 0
         assert by[person, "baseline", "requests"] == 1
         for condition in ("spatial", "baseline"):

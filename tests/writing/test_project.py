@@ -273,7 +273,7 @@ def test_a_file_sent_twice_under_one_key_is_one_draft(client: TestClient, desk: 
 def test_every_column_is_in_the_file_or_left_out_on_purpose() -> None:
     """A column that is added later is lost on the way until it is named here or goes into the file."""
     parts: dict[type[Base], tuple[type[Any], set[str]]] = {
-        models.Draft: (projectfile.DraftPart, {"id", "writer_id", "number", "updated_at", "deleted_at"}),
+        models.Draft: (projectfile.DraftPart, {"id", "writer_id", "number", "stamp", "updated_at", "deleted_at"}),
         models.Paragraph: (projectfile.ParagraphPart, {"id", "draft_id", "position", "head_version_id"}),
         models.Version: (
             projectfile.VersionPart,
