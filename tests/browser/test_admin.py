@@ -144,7 +144,7 @@ def test_a_facilitator_and_a_participant_go_through_a_whole_study(
     sound(page)
     page.get_by_role("link", name="Sessions", exact=True).click()
     page.get_by_role("link", name=re.compile("^Play P01, task")).first.click()
-    expect(page.locator("#replay")).to_contain_text("paragraph")
+    expect(page.locator("#replay")).to_contain_text("version 1 came to be")
     page.get_by_role("link", name="Export", exact=True).click()
     sound(page)
     with page.expect_download() as download:
