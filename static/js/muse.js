@@ -20,6 +20,9 @@ let abort = null;
 
 // ── Asking ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+/** The answer that is on its way: Muse looks again only once it is kept, lest the card come again. */
+let answering = Promise.resolve();
+
 async function think() {
   abort?.abort();
   const mine = abort = new AbortController();
@@ -29,6 +32,7 @@ async function think() {
   announce("Muse looks back on your history.");
   try {
     await outbox.settled();
+    await answering;
     for await (const { name, data } of events(`/api/drafts/${state.draft.id}/muse/stream`, mine.signal)) {
       if (mine.signal.aborted) return;
       take(name, data);
@@ -107,7 +111,9 @@ async function answer(card, given) {
   if (given === "applied") act(card.action);
   else announce(given === "never" ? "You will not see this card again." : "Put aside until something about it changes.");
   try {
-    await post(`/api/muse/cards/${card.id}/${given}`);
+    const kept = post(`/api/muse/cards/${card.id}/${given}`);
+    answering = kept.catch(() => {});
+    await kept;
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     store.setMuse({ cards: before });

@@ -19,6 +19,7 @@ CENTRES = """() => [...document.querySelectorAll(".handles .node")].map((it) => 
 def test_a_paragraph_is_dragged_onto_the_canvas_and_taken_off(scripted: Server, editor: Editor) -> None:
     page = editor(scripted)
     expect(page.get_by_text("Drag a paragraph here, or press P.")).to_be_visible()
+    page.wait_for_load_state("networkidle")  # the chart's library is there: nothing moves under the pointer
     page.locator(".grip").nth(1).drag_to(page.locator("#frame"))
     expect(page.locator(".handles .node")).to_have_count(1)
     expect(node(page, 2)).to_be_visible()

@@ -25,7 +25,7 @@ def test_ready_names_the_model_once_it_answers(client):
 
 
 def test_a_model_on_its_way_is_told(settings):
-    with TestClient(scripted_app(settings, ScriptedEngine(load_seconds=1)), ORIGIN, headers=OWN_PAGE) as client:
+    with TestClient(scripted_app(settings, ScriptedEngine(load_seconds=4)), ORIGIN, headers=OWN_PAGE) as client:
         answer = client.get("/readyz")
         assert (answer.status_code, answer.json()["code"]) == (503, "model-loading")
         assert int(answer.headers["Retry-After"]) > 0
