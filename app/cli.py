@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,13 +16,13 @@ from app.console import settings as _settings
 from app.console import upgrade as _upgrade
 from app.learn import cli as learn_cli
 from app.llm import cli as model_cli
+from app.study import cli as study_cli
 from app.zo import cli as zo_cli
 
 if TYPE_CHECKING:
     import socket
 
     from app.axes.types import Placement
-    from app.db.engine import Database
     from app.settings import Settings
     from app.writing.revise import Reviser
     from app.writing.strategies import Label
@@ -57,10 +54,8 @@ def _find_model(name: str) -> zo_cli.Found:
 
 
 main.add_typer(zo_cli.commands(_find_model), name="zo")
-facilitators = typer.Typer(help="Who may run studies: create, password, list, disable.", no_args_is_help=True)
-studies = typer.Typer(help="Studies: list, import, export, verify, simulate, record.", no_args_is_help=True)
-main.add_typer(facilitators, name="admin")
-main.add_typer(studies, name="study")
+main.add_typer(study_cli.facilitators, name="admin")
+main.add_typer(study_cli.studies, name="study")
 
 
 @main.callback()
@@ -231,167 +226,10 @@ def axes_rescore(
     typer.echo("Every version is on the scale in use." if not looked_at else f"{len(looked_at)} draft(s) are done.")
 
 
-# ── facilitators ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The facilitator's name, as they sign in.")]
-FromStdin = Annotated[
-    bool, typer.Option("--password-stdin", help="Read the password from standard input, its first line.")
-]
-
-
-@facilitators.command("create")
-def admin_create(name: Name, password_stdin: FromStdin = False) -> None:
-    """Make a facilitator, who may run studies at /admin. Asks for a password."""
-    from app.study import auth
-
-    settings, password = _settings(), _password(password_stdin)
-    with _refusals(), _database(settings) as db:
-        _upgrade(db)
-        with db.write() as session:
-            made = auth.create(session, name, password)
-    typer.echo(f"{made.name} may sign in at /admin.")
-
-
-@facilitators.command("password")
-def admin_password(name: Name, password_stdin: FromStdin = False) -> None:
-    """Set another password; ends all of their sessions, and lets a disabled facilitator in again."""
-    from app.study import auth
-
-    settings, password = _settings(), _password(password_stdin)
-    with _refusals(), _database(settings) as db:
-        _upgrade(db)
-        with db.write() as session:
-            found = auth.named(session, name) or _fail(f"There is no facilitator {name}. `admin list` names them.")
-            auth.set_password(session, found, password)
-    typer.echo(f"{found.name} has a new password.")
-
-
-@facilitators.command("disable")
-def admin_disable(name: Name) -> None:
-    """Let a facilitator in no more, and sign them out everywhere; their notes keep their name."""
-    from app.study import auth
-
-    with _database(_settings()) as db:
-        _upgrade(db)
-        with db.write() as session:
-            found = auth.named(session, name) or _fail(f"There is no facilitator {name}. `admin list` names them.")
-            auth.disable(session, found)
-    typer.echo(f"{found.name} is signed out and may not sign in.")
-
-
-@facilitators.command("list")
-def admin_list() -> None:
-    """The facilitators there are."""
-    from app.study import auth
-
-    with _database(_settings()) as db:
-        _upgrade(db)
-        with db.read() as session:
-            for one in auth.listed(session):
-                typer.echo(f"{one.name}\t{'disabled' if one.disabled_at else 'active'}\t{one.created_at:%Y-%m-%d}")
-
-
-def _password(from_stdin: bool) -> str:
-    if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
-    if not sys.stdin.isatty():
-        _fail("There is no terminal to ask for a password at. Use --password-stdin.", 2)
-    told: str = typer.prompt("Password", hide_input=True, confirmation_prompt="The same again")
-    return told
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """What a use case refuses is told as its sentence."""
-    from app.web.errors import Problem
-
-    try:
-        yield
-    except Problem as problem:
-        _fail(str(problem.detail))
-
-
 # ── studies ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Its short name, or its id.")]
 
-
-@studies.command("list")
-def study_list() -> None:
-    """The studies there are."""
-    from sqlalchemy import select
-
-    from app.study.models import Study
-
-    with _database(_settings()) as db:
-        _upgrade(db)
-        with db.read() as session:
-            for study in session.scalars(select(Study).order_by(Study.created_at)):
-                typer.echo(f"{study.name}\t{study.state}\t{study.title}")
-
-
-@studies.command("template")
-def study_template(name: Annotated[str, typer.Argument(metavar="[NAME]", help="Its name.")] = "") -> None:
-    """Print a ready protocol, to be edited; without a NAME, the names there are."""
-    from app.study.protocol import templates
-
-    known = templates()
-    if name and name not in known:
-        raise typer.BadParameter(f"There is no template {name}. There are: {', '.join(known)}.", param_hint="NAME")
-    typer.echo(known[name] if name else "\n".join(known), nl=not name)
-
-
-@studies.command("import")
-def study_import(file: Annotated[Path, typer.Argument(metavar="FILE", help="A protocol: YAML.")]) -> None:
-    """Make a study from a protocol, as a draft. What is wrong in it is told with its line."""
-    from app.study import service
-
-    text = _protocol(file)
-    with _refusals(), _database(_settings()) as db:
-        _upgrade(db)
-        with db.write() as session:
-            made = service.create(session, text)
-    typer.echo(f"{made.name} is there as a draft; open it at /admin/studies/{made.id}")
-
-
-def _protocol(file: Path) -> str:
-    try:
-        return file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
-        raise typer.BadParameter(f"{file} can't be read: {reason}.", param_hint="FILE") from error
-
-
-@studies.command("export")
-def study_export(
-    study: StudyName,
-    out: Annotated[Path, typer.Option(help="A new .zip file.")],
-) -> None:
-    """Write everything of a study into one zip, which ends in a manifest."""
-    with _database(_settings()) as db:
-        _upgrade(db)
-        counts = _export(db, study, out)
-    typer.echo(f"{counts['events.jsonl']:,} events of {counts['participants.csv']} participants are in {out}.")
-
-
-def _export(db: Database, study: str, out: Path) -> dict[str, int]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from app.study.export import export
-    from app.writing.export import ExportError, WrongPath
-
-    try:
-        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-            task = bar.add_task("Writing the log", total=None)
-            return export(db, study, out, lambda done, total: bar.update(task, completed=done, total=total))
-    except WrongPath as error:
-        raise typer.BadParameter(str(error), param_hint="--out") from error
-    except ExportError as error:
-        _fail(str(error))
-
-
-@studies.command("simulate")
+@study_cli.studies.command("simulate")
 def study_simulate(
     out: Annotated[Path, typer.Option(help="A new .zip file for the export.")],
     participants: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 16,
@@ -418,8 +256,8 @@ def study_simulate(
         raise typer.BadParameter(f"{out} is already there. Name a file that isn't.", param_hint="--out")
     if keep is not None and keep.exists() and any(keep.iterdir()):
         raise typer.BadParameter(f"{keep} is not empty. Name a folder that isn't there.", param_hint="--keep")
-    settings, text = _settings(), _named_protocol(protocol)
-    with tempfile.TemporaryDirectory(prefix="study-") as scratch, _refusals():
+    settings, text = _settings(), study_cli.named_protocol(protocol)
+    with tempfile.TemporaryDirectory(prefix="study-") as scratch, study_cli.refusals():
         folder = keep or Path(scratch)
         try:
             told = _simulated(
@@ -440,13 +278,6 @@ def study_simulate(
             typer.echo(f"Look at it: SPATIAL_DATA_DIR={keep} spatialbalancing serve")
     if told["problems"]:
         _fail("\n".join(told["problems"]))
-
-
-def _named_protocol(name: str) -> str:
-    from app.study.protocol import templates
-
-    known = templates()
-    return known[name] if name in known else _protocol(Path(name))
 
 
 def _simulated(
@@ -489,28 +320,13 @@ def _simulated(
     )  # fmt: skip
     db = Database(app.state.settings.db_url)
     try:
-        _export(db, study_id, out)
+        study_cli.export_to(db, study_id, out)
     finally:
         db.close()
     return report.as_json()
 
 
-@studies.command("verify")
-def study_verify(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A zip that `study export` wrote.")],
-) -> None:
-    """Check an export from the zip alone: whole, unchanged, every event there, replay and statistics equal."""
-    from app.study.verify import verify
-
-    findings = verify(file)
-    for finding in findings:
-        typer.echo(finding)
-    if findings:
-        _fail(f"{len(findings)} finding(s) in {file}.")
-    typer.echo(f"{file}: no findings.")
-
-
-@studies.command("record")
+@study_cli.studies.command("record")
 def study_record(
     out: Annotated[Path, typer.Option(help="A file: .jsonl.gz")],
     protocols: Annotated[
@@ -531,7 +347,7 @@ def study_record(
         _fail("SPATIAL_MODEL names a recording: there is no model to record.", 2)
     names = protocols or list(protocol.templates())
     try:
-        parsed = [protocol.parse(_named_protocol(name)) for name in names]
+        parsed = [protocol.parse(study_cli.named_protocol(name)) for name in names]
     except protocol.Mistake as mistake:
         _fail(str(mistake))
     reviser = _reviser(settings)
