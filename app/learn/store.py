@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session, aliased
 
 from app.db.base import now
@@ -65,11 +65,6 @@ def _compared(rows: Sequence[Row[Version, str, str]], book: Book) -> Iterator[Co
 def served(session: Session) -> Service | None:
     """The choice that holds; None where nobody has chosen."""
     return session.scalar(select(Service).order_by(Service.id.desc()).limit(1))
-
-
-def last_choice(session: Session) -> int:
-    """Its number, 0 where nobody has chosen."""
-    return session.scalar(select(func.max(Service.id))) or 0
 
 
 def choose(session: Session, choice: str, writer_id: str | None) -> Service:

@@ -14,7 +14,10 @@ import typer
 from app import console
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from app.db.engine import Database
+    from app.study.models import Facilitator
 
 facilitators = typer.Typer(help="Who may run studies: create, password, list, disable.", no_args_is_help=True)
 studies = typer.Typer(help="Studies: list, import, export, verify, simulate, record.", no_args_is_help=True)
@@ -49,9 +52,7 @@ def admin_password(name: Name, password_stdin: FromStdin = False) -> None:
     with refusals(), console.database(settings) as db:
         console.upgrade(db)
         with db.write() as session:
-            found = auth.named(session, name) or console.fail(
-                f"There is no facilitator {name}. `admin list` names them."
-            )
+            found = _named(session, name)
             auth.set_password(session, found, password)
     typer.echo(f"{found.name} has a new password.")
 
@@ -64,9 +65,7 @@ def admin_disable(name: Name) -> None:
     with console.database(console.settings()) as db:
         console.upgrade(db)
         with db.write() as session:
-            found = auth.named(session, name) or console.fail(
-                f"There is no facilitator {name}. `admin list` names them."
-            )
+            found = _named(session, name)
             auth.disable(session, found)
     typer.echo(f"{found.name} is signed out and may not sign in.")
 
@@ -81,6 +80,12 @@ def admin_list() -> None:
         with db.read() as session:
             for one in auth.listed(session):
                 typer.echo(f"{one.name}\t{'disabled' if one.disabled_at else 'active'}\t{one.created_at:%Y-%m-%d}")
+
+
+def _named(session: Session, name: str) -> Facilitator:
+    from app.study import auth
+
+    return auth.named(session, name) or console.fail(f"There is no facilitator {name}. `admin list` names them.")
 
 
 def _password(from_stdin: bool) -> str:

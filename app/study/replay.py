@@ -263,12 +263,3 @@ def _short(text: str) -> str:
 
 
 # ── from an export ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def state_of(events: Iterable[Mapping[str, Any]]) -> State:
-    """The state that the server's events of one draft tell, in the order of the log."""
-    state = State()
-    for event in events:
-        if event["recorder"] is None:
-            state.take(event["type"], event["payload"], event["version_id"])
-    return state

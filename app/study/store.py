@@ -127,8 +127,3 @@ def stored(session: Session, recorders: Iterable[str]) -> dict[str, int]:
     for recorder, count in session.execute(counts):
         found[str(recorder)] = count
     return found
-
-
-def has_joined(session: Session, study_id: str) -> bool:
-    joined = select(Participant.id).where(Participant.study_id == study_id, Participant.joined_at.is_not(None))
-    return session.scalar(joined.limit(1)) is not None
