@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, expect
 
 
 def paragraph(page: Page, number: int) -> Locator:
@@ -29,6 +29,20 @@ def labels_wake_up(page: Page, seconds: float = 30) -> None:
 
 def results(page: Page) -> Locator:
     return page.locator("#candidates .result")
+
+
+def centre(of: Locator) -> tuple[float, float]:
+    box = of.bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def at_rest(page: Page, *nodes: Locator) -> None:
+    """Until the canvas has stopped moving them."""
+    before: list[FloatRect | None] = []
+    while before != (places := [node.bounding_box() for node in nodes]):
+        before = places
+        page.wait_for_timeout(400)
 
 
 def saved(page: Page, seconds: float = 15) -> None:

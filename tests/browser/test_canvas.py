@@ -16,6 +16,14 @@ CENTRES = """() => [...document.querySelectorAll(".handles .node")].map((it) => 
 })"""
 
 
+def centres_at_rest(page: Page) -> list[tuple[float, float]]:
+    before = None
+    while before != (centres := page.evaluate(CENTRES)):
+        before = centres
+        page.wait_for_timeout(400)
+    return centres
+
+
 def test_a_paragraph_is_dragged_onto_the_canvas_and_taken_off(scripted: Server, editor: Editor) -> None:
     page = editor(scripted)
     expect(page.get_by_text("Drag a paragraph here, or press P.")).to_be_visible()
@@ -65,8 +73,7 @@ def test_handles_follow_pan_zoom_and_resize(scripted: Server, editor: Editor, co
     page = editor(scripted)
     place_all(page)
     page.locator(".nsewdrag").wait_for(state="attached")
-    page.wait_for_timeout(300)
-    before = page.evaluate(CENTRES)
+    before = centres_at_rest(page)
     frame = page.locator("#frame").bounding_box()
     assert frame is not None
     x, y = frame["x"] + 60, frame["y"] + 60
@@ -74,24 +81,21 @@ def test_handles_follow_pan_zoom_and_resize(scripted: Server, editor: Editor, co
     page.mouse.down()
     page.mouse.move(x + 50, y + 30, steps=5)
     page.mouse.up()
-    page.wait_for_timeout(500)
-    panned = page.evaluate(CENTRES)
+    panned = centres_at_rest(page)
     for (ax, ay), (bx, by) in zip(before, panned, strict=True):
         assert abs(bx - ax - 50) < 3
         assert abs(by - ay - 30) < 3
     page.get_by_role("button", name="Zoom in").click()
-    page.wait_for_timeout(300)
-    assert page.evaluate(CENTRES) != panned
+    assert centres_at_rest(page) != panned
     page.get_by_role("button", name="Show everything").click()
-    page.wait_for_timeout(300)
-    for (ax, ay), (bx, by) in zip(before, page.evaluate(CENTRES), strict=True):
+    for (ax, ay), (bx, by) in zip(before, centres_at_rest(page), strict=True):
         assert abs(bx - ax) < 3
         assert abs(by - ay) < 3
     page.set_viewport_size({"width": 1100, "height": 700})
-    page.wait_for_timeout(500)
+    centres = centres_at_rest(page)
     inside = page.locator("#frame").bounding_box()
     assert inside is not None
-    for cx, cy in page.evaluate(CENTRES):
+    for cx, cy in centres:
         assert inside["x"] < cx < inside["x"] + inside["width"]
         assert inside["y"] < cy < inside["y"] + inside["height"]
     assert complaints.none(), complaints

@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import FloatRect, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Complaints, Server
-from tests.browser.desk import labels_wake_up, node, place_all, press_and_wait
+from tests.browser.desk import at_rest, centre, labels_wake_up, node, place_all, press_and_wait
 
 Editor = Callable[..., Page]
 
@@ -39,22 +39,19 @@ def pick(page: Page, *numbers: int) -> Locator:
     return page.locator(".picked-bar")
 
 
-def at_rest(page: Page, *nodes: Locator) -> list[FloatRect | None]:
-    """Where they stand once the canvas has stopped moving them."""
-    before: list[FloatRect | None] = []
-    while before != (places := [node.bounding_box() for node in nodes]):
-        before = places
-        page.wait_for_timeout(250)
-    return places
-
-
 def drag(page: Page, start: Locator, end: Locator) -> None:
-    places = at_rest(page, start, end)
-    (ax, ay), (bx, by) = ((b["x"] + b["width"] / 2, b["y"] + b["height"] / 2) for b in places if b)
-    page.mouse.move(ax, ay)
+    """Let go over `end`, as a hand does, once it is the one lit."""
+    at_rest(page, start, end)
+    page.mouse.move(*centre(start))
     page.mouse.down()
-    page.mouse.move((ax + bx) / 2, (ay + by) / 2, steps=4)
-    page.mouse.move(bx, by, steps=4)
+    page.mouse.move(*centre(end), steps=8)
+    for _ in range(50):
+        if end.get_attribute("data-drop") == "true":
+            break
+        page.wait_for_timeout(100)
+        x, y = centre(end)
+        page.mouse.move(x + 1, y)
+        page.mouse.move(x, y)
     page.mouse.up()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Complaints, Server
-from tests.browser.desk import node, place_all
+from tests.browser.desk import at_rest, node, place_all
 
 Editor = Callable[..., Page]
 
@@ -17,6 +17,7 @@ def test_a_goal_is_dragged_named_and_told(scripted: Server, editor: Editor, comp
     page = editor(scripted)
     place_all(page)
     page.locator(".nsewdrag").wait_for(state="attached")
+    at_rest(page, node(page, 1))
     before = node(page, 1).bounding_box()
     page.keyboard.press("o")
     frame = page.locator("#frame").bounding_box()
