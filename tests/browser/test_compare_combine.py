@@ -40,18 +40,21 @@ def pick(page: Page, *numbers: int) -> Locator:
 
 
 def drag(page: Page, start: Locator, end: Locator) -> None:
-    """Let go over `end`, as a hand does, once it is the one lit."""
+    """Over `end`, not yet let go."""
     at_rest(page, start, end)
     page.mouse.move(*centre(start))
     page.mouse.down()
     page.mouse.move(*centre(end), steps=8)
-    for _ in range(50):
-        if end.get_attribute("data-drop") == "true":
+
+
+def drop(page: Page, end: Locator) -> None:
+    """Let go, as a hand does, once `end` is the one lit."""
+    for _ in range(10):
+        if end.get_attribute("data-drop"):
             break
-        page.wait_for_timeout(100)
-        x, y = centre(end)
-        page.mouse.move(x + 1, y)
-        page.mouse.move(x, y)
+        page.wait_for_timeout(200)
+        page.mouse.move(*centre(end), steps=2)
+    expect(end).to_have_attribute("data-drop", "true")
     page.mouse.up()
 
 
@@ -89,12 +92,14 @@ def test_a_node_dropped_on_another_is_combined_with_it_a_click_stays_a_click(
     page: Page, complaints: Complaints
 ) -> None:
     drag(page, version(page, 4), version(page, 7))
+    drop(page, version(page, 7))
     sheet = page.locator("#combine")
     expect(sheet.get_by_role("heading", name="Combine versions 4 and 7")).to_be_visible()
     slider = sheet.get_by_role("slider")
     expect(slider).to_have_attribute("aria-valuetext", "as much of version 4 as of version 7")
     expect(sheet.locator(".merged .sentence").first).to_be_visible()
-    assert {"version 4", "version 7", "both"} <= set(sheet.locator(".merged .origin").all_inner_texts())
+    # Where the two say something else at the same place, the mix takes one of them.
+    assert {"both"} < set(sheet.locator(".merged .origin").all_inner_texts()) <= {"version 4", "version 7", "both"}
     slider.focus()
     for _ in range(4):
         page.keyboard.press("ArrowLeft")
@@ -111,6 +116,7 @@ def test_a_node_dropped_on_another_is_combined_with_it_a_click_stays_a_click(
     expect(page.locator("#combine")).to_be_hidden()
     expect(version(page, 5)).to_have_attribute("data-selected", "true")
     drag(page, version(page, 5), node(page, 2))
+    page.mouse.up()
     expect(page.locator("#combine")).to_be_hidden()
     assert complaints.none(), complaints
 
