@@ -219,15 +219,15 @@ class ScriptedScorer:
     UP = ("research", "scientist", "finding", "result", "suggest", "mean", "because", "reason", "%", "°", "example")
     RIGHT = ("like", "imagine", "picture", "you", "think", "story", "people", "?", "!", "day", "every")
 
-    def __init__(self, scale: int = 1, delay: float = 0.0) -> None:
-        self.scale, self.delay = scale, delay
+    def __init__(self, scale: int = 1, delay: float = 0.0, load_seconds: float = 0.0) -> None:
+        self.scale, self.delay, self.load_seconds = scale, delay, load_seconds
 
     @property
     def scorer_id(self) -> str:
         return "scripted" if self.scale == 1 else f"scripted-{self.scale}"
 
     def load(self) -> None:
-        pass
+        time.sleep(self.load_seconds)
 
     def score(self, texts: Sequence[str]) -> list[Placement]:
         time.sleep(self.delay * len(texts))
@@ -311,7 +311,7 @@ def main() -> None:
     parser.add_argument("--fault-at", default="5")
     parser.add_argument("--fault-times", type=int, default=-1)
     parser.add_argument("--broken-model", type=int, nargs="?", const=-1, default=0, metavar="LOADS")
-    parser.add_argument("--load-seconds", type=float, default=0.0)
+    parser.add_argument("--load-seconds", type=float, default=0.0, help="of the scorer, and then of the model")
     parser.add_argument("--scale", type=int, default=1, help="of the scorer; another number is another scorer")
     parser.add_argument("--scorer-delay", type=float, default=0.0, help="seconds a text")
     parser.add_argument("--model", help="Goes by the name and hash of this one.")
@@ -325,7 +325,7 @@ def main() -> None:
         control=given.data_dir / "fault.json",
         model=given.model,
     )
-    scorer = ScriptedScorer(given.scale, given.scorer_delay)
+    scorer = ScriptedScorer(given.scale, given.scorer_delay, given.load_seconds)
     # Everything else as the environment has it.
     settings = Settings(data_dir=given.data_dir, port=given.port)
     if given.model is not None:

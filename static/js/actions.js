@@ -1,6 +1,6 @@
 // What a writer can do to versions. Each: typed text first goes in, then one call, then the store.
 import { get, post, Problem } from "./api.js";
-import { announce } from "./dom.js";
+import { announce, pause } from "./dom.js";
 import { notice } from "./notices.js";
 import * as outbox from "./outbox.js";
 import { record } from "./recorder.js";
@@ -51,8 +51,22 @@ export function place(paragraphIds, { remove = false } = {}) {
   }).finally(() => store.setPlacing(wanted, false));
 }
 
+const LOADING_EVERY = 2000;
+
+/** A server that has just started is still loading its scorer: asked again until it answers or fails. */
+async function onceLoaded(work) {
+  for (;;) {
+    try {
+      return await work();
+    } catch (problem) {
+      if (problem.code !== "model-loading") throw problem;
+      await pause(LOADING_EVERY);
+    }
+  }
+}
+
 async function placeThese(ids, more = {}) {
-  const answer = await post(`/api/drafts/${state.draft.id}/place`, { paragraph_ids: ids, ...more });
+  const answer = await onceLoaded(() => post(`/api/drafts/${state.draft.id}/place`, { paragraph_ids: ids, ...more }));
   store.keepVersions(answer.versions);
   store.keepParagraphs(answer.paragraphs);
   return answer.problems;

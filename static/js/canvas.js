@@ -73,9 +73,9 @@ function drawEmpty(versions) {
   byId("frame").dataset.empty = none;
   empty.hidden = !none;
   measuring.hidden = !state.placing.size;
-  measuring.textContent = `Measuring ${plural(state.placing.size, "paragraph")}…`;
+  const waits = state.model.scorer?.status === "loading";
+  measuring.textContent = `Measuring ${plural(state.placing.size, "paragraph")}${waits ? " as soon as the scorer is loaded" : ""}…`;
   if (!none) return;
-  const waits = state.model.scorer?.status === "loading" || state.model.status === "loading";
   const placed = state.order.some((id) => store.paragraphOf(id).on_canvas);
   const words = state.order.length && !store.isEmptyDraft();
   empty.replaceChildren(

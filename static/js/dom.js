@@ -90,6 +90,8 @@ export function uuid() {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
+export const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
 let clearing = 0;
 let said = { text: "", at: 0 };
 /** Say something to a screen reader, politely; what follows within a second is said after it, not instead of it. */

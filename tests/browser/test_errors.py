@@ -61,9 +61,15 @@ def test_without_a_model_all_that_needs_none_works(tmp_path: Path, editor: Edito
         expect(paragraph(page, 1)).to_have_value(re.compile("Still writing"))
 
 
-def test_labels_wake_up_when_the_model_is_loaded(tmp_path: Path, editor: Editor) -> None:
-    with running(scripted_server(tmp_path, "--load-seconds", "8")) as server:
+def test_what_is_placed_while_all_is_loading_lands_when_it_can_and_labels_wake_up(
+    tmp_path: Path, editor: Editor
+) -> None:
+    with running(scripted_server(tmp_path, "--load-seconds", "12")) as server:
         page = editor(server)
+        page.locator("#place-all").click()
+        expect(page.locator("#frame")).to_contain_text("Measuring 3 paragraphs as soon as the scorer is loaded")
+        expect(page.locator(".handles .node")).to_have_count(3, timeout=20_000)
+        expect(page.locator(".notice.bad")).to_have_count(0)
         expect(page.locator("#model")).to_contain_text("loading")
         paragraph(page, 1).click()
         expect(page.locator("#labels-why")).to_contain_text("loading")

@@ -15,7 +15,7 @@ from schemathesis import GenerationMode
 
 from tests.reliability.server import Server
 
-EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "15"))
 
 
 def ids(client: httpx2.Client) -> dict[str, list[str]]:
