@@ -106,6 +106,7 @@ def test_the_ready_protocols_stand(name: str) -> None:
     ("item", "value", "stored"),
     [
         (Item(id="a", text="", kind="scale", step=5), 45, 45),
+        (Item(id="a", text="", kind="scale", high=1, step=0.1), 0.3, 0.3),
         (Item(id="a", text="", kind="likert", low=1, high=7), 7, 7),
         (Item(id="a", text="", kind="number", low=18, high=99), 30.5, 30.5),
         (Item(id="a", text="", kind="choices", options=XY), ["y", "x"], ["x", "y"]),
@@ -115,7 +116,8 @@ def test_the_ready_protocols_stand(name: str) -> None:
 )  # fmt: skip
 def test_answers_that_fit(item: Item, value: object, stored: object) -> None:
     assert checked(item, value, ("spatial", "baseline")) == stored
-    for wrong in (None, {}, 1e9, "nobody" if item.kind != "text" else 5, ["z"]):
+    between = [item.low + item.step / 2] if item.kind in ("scale", "likert") else []
+    for wrong in (None, {}, 1e9, "nobody" if item.kind != "text" else 5, ["z"], *between):
         with pytest.raises(ValueError, match=r"\.$"):
             checked(item, wrong, ("spatial", "baseline"))
 

@@ -89,7 +89,7 @@ def _new(admin: Admin, values: dict[str, str], problem: Problem | None = None, t
     context = {
         "f": values,
         "conditions": range(len(known["conditions"])),
-        "topics": range(max(1, min(24, int(values.get("topics") or 2)))),
+        "topics": range(wizard.topic_count(values.get("topics", ""))),
         "switches": wizard.SWITCHES,
         "instruments": wizard.instruments(),
         "templates": _templates(),
@@ -107,10 +107,9 @@ def new_form(admin: Admin) -> Response:
 @router.post("/studies/new")
 def new(admin: Admin, form: TheForm) -> Response:
     values = {name: form.one(name) for name in form.values}
-    values["topics"] = values.get("topics", "2") if values.get("topics", "2").isdigit() else "2"
     values.setdefault("template", "")
     if form.on("add-topic"):  # without JavaScript: the same form, one topic longer
-        values["topics"] = str(int(values["topics"]) + 1)
+        values["topics"] = str(wizard.topic_count(values.get("topics", "")) + 1)
         return _new(admin, values)
     text = wizard.protocol(lambda name: values.get(name, ""))
     made, problem = tried(admin.database, lambda session: service.create(session, text, admin.who.id))
