@@ -108,7 +108,7 @@ def invite(
 ) -> tuple[str, list[Invited]]:
     """A new study that is open, with so many participants: its id and whom to play. Raises Problem."""
     if name is not None:
-        text = renamed(text, name)
+        text = protocol.renamed(text, name)
     frozen = service.freeze(studio, text)
     with database.write() as session:
         study = service.create(session, text)
@@ -116,14 +116,6 @@ def invite(
         made = service.add_participants(session, study.id, [None] * count, kind=kind)
         people = [Invited(p.code, token, arms_of(database, p.id)) for p, token in made]
         return study.id, people
-
-
-def renamed(text: str, name: str) -> str:
-    """The protocol under another name; comments and all else stay."""
-    lines = text.split("\n")
-    at = next(i for i, line in enumerate(lines) if line.startswith("name:"))
-    lines[at] = f"name: {name}"
-    return "\n".join(lines)
 
 
 def with_responses(text: str, responses: str) -> str:

@@ -16,6 +16,8 @@ export function el(tag, props = {}, ...children) {
   return node;
 }
 
+export const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
 export function svg(tag, attributes = {}) {
   const node = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));

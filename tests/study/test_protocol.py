@@ -77,6 +77,22 @@ def test_what_is_no_protocol_at_all(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("name: short  # ours", "name: short-2  # ours"),
+        ('name: "short"', "name: short-2"),
+        ('"name": short', '"name": short-2'),
+    ],
+)
+def test_another_name_leaves_all_else_as_it_was(line: str, wanted: str) -> None:
+    made = protocol.renamed(SHORT.replace("name: short", line, 1), "short-2")
+    assert made == SHORT.replace("name: short", wanted, 1)
+    assert parse(made).name == "short-2"
+    indented = "".join(f"  {line}\n" for line in SHORT.split("\n"))
+    assert parse(protocol.renamed(indented, "short-2")).name == "short-2"
+
+
 def test_the_way_of_an_arm() -> None:
     found = parse(SHORT)
     arms = [{"condition": a.condition, "topic": a.topic} for a in found.cells[0].arms]

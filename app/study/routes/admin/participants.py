@@ -16,20 +16,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.db.backup import BackupError, backup
-from app.study import addresses, erase, flow, roster, service, store
-from app.study.models import Facilitator, Note, Participant, Receipt
-from app.study.routes.admin.shared import Admin, Id, TheForm, to, tried
-from app.study.routes.admin.studies import cells, form_key, shared
+from app.db.base import new_id
+from app.study import addresses, clocks, erase, flow, roster, service, store
+from app.study.models import Facilitator, Note, Participant, Progress, Receipt
+from app.study.routes.admin.shared import NO_STORE, Admin, Id, Key, TheForm, to, tried
+from app.study.routes.admin.studies import cells, shared
 from app.web.errors import Problem
 
 router = APIRouter()
 Name = Annotated[str, FromPath(pattern=r"^before-delete-[0-9T]{15,24}Z\.(sqlite3|dump)$")]
 SNAPSHOT_DAYS = 7
 """A snapshot holds what was deleted, so it must not lie about for ever."""
-
-
-def _offered(admin: Admin) -> list[str]:
-    return addresses.offered(admin.settings, str(admin.request.base_url).rstrip("/"))
 
 
 # ── the table ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -51,10 +48,10 @@ def _participants(
             "people": people,
             "cells": cells(session, study, context["protocol"]),
             "steps": steps,
-            "offered": _offered(admin),
+            "offered": admin.offered,
             "loopback": addresses.is_loopback,
             "kept": kept or {},
-            "key": form_key(),
+            "key": new_id(),
             "snapshots": snapshots(admin.settings.data_dir),
             "days": SNAPSHOT_DAYS,
         }
@@ -109,16 +106,12 @@ def _key(key: str) -> str:
 
 def _base(admin: Admin, wanted: str) -> str:
     """One of the addresses that were offered: a link must lead to nowhere else."""
-    offered = _offered(admin)
-    return wanted if wanted in offered else offered[0]
+    return wanted if wanted in admin.offered else admin.offered[0]
 
 
 def _links(admin: Admin, study_id: str, key: str) -> list[dict[str, str]] | None:
     kept = admin.desk.shown.get(admin.who.session_id, key)
     return kept["links"] if kept and kept["study_id"] == study_id else None
-
-
-Key = Annotated[str, FromPath(pattern=r"^[0-9a-f-]{8,64}$")]
 
 
 @router.get("/studies/{study_id}/links/{key}.csv")
@@ -130,7 +123,7 @@ def links_csv(admin: Admin, study_id: Id, key: Key) -> Response:
     writer = csv.writer(file)
     writer.writerow(["code", "link"])
     writer.writerows([one["code"], one["link"]] for one in found)
-    headers = {"Content-Disposition": 'attachment; filename="links.csv"', "Cache-Control": "no-store"}
+    headers = {"Content-Disposition": 'attachment; filename="links.csv"', **NO_STORE}
     return Response(file.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
@@ -139,7 +132,7 @@ def links(admin: Admin, study_id: Id, key: Key) -> Response:
     with admin.database.read() as session:
         context = shared(session, store.study(session, study_id), "participants")
     found = _links(admin, study_id, key)
-    local = bool(found) and addresses.is_loopback(found[0]["link"]) if found else False
+    local = found is not None and addresses.is_loopback(found[0]["link"])
     return admin.page("links", {**context, "links": found, "key": key, "local": local})
 
 
@@ -172,23 +165,21 @@ def _person(
             "here": here,
             "notes": notes,
             "names": {c.id: c.name for c in protocol.conditions},
-            "titles": {t.id: t.title for t in (*protocol.topics, *([protocol.practice] if protocol.practice else []))},
+            "titles": {t.id: t.title for t in protocol.every_topic},
             "steps": {step.id: step for step in protocol.flow.steps},
             "seconds": {stay.id: _spent(session, stay) for stay in stays},
             "taker": taker,
-            "offered": _offered(admin),
+            "offered": admin.offered,
             "loopback": addresses.is_loopback,
             "kept": kept or {},
-            "key": form_key(),
+            "key": new_id(),
             "sqlite": admin.database.sqlite,
             "days": SNAPSHOT_DAYS,
         }
     return admin.page("participant", context, problem=problem)
 
 
-def _spent(session: Session, stay: Any) -> float:
-    from app.study import clocks
-
+def _spent(session: Session, stay: Progress) -> float:
     return clocks.spent(stay, store.pauses(session, stay.id))
 
 
@@ -201,7 +192,7 @@ def _done(admin: Admin, participant_id: str, form: TheForm, said: str, work: Cal
     """Back to where the form was: the monitor, or the participant's page."""
     _, problem = tried(admin.database, work)
     if problem is not None:
-        return _person(admin, participant_id, problem, {name: form.one(name) for name in form.values})
+        return _person(admin, participant_id, problem, form.kept())
     back = form.one("back")
     return to(back if back.startswith("/admin/studies/") else f"/admin/participants/{participant_id}", said)
 
@@ -291,7 +282,7 @@ def _linked(
 
         made = admin.desk.shown.once(admin.who.session_id, key, make)
     except Problem as problem:
-        return _person(admin, participant_id, problem, {name: form.one(name) for name in form.values})
+        return _person(admin, participant_id, problem, form.kept())
     return to(f"/admin/studies/{made['study_id']}/links/{key}")
 
 
@@ -308,8 +299,7 @@ def delete(admin: Admin, participant_id: Id, form: TheForm) -> Response:
         raise Problem(404, "no-participant", store.UNKNOWN_PARTICIPANT)
     if form.one("typed").strip() != person.code:
         told = f"Nothing was deleted. To delete, type the code {person.code} into the field."
-        kept = {name: form.one(name) for name in form.values}
-        return _person(admin, participant_id, Problem(422, "not-typed", told), kept)
+        return _person(admin, participant_id, Problem(422, "not-typed", told), form.kept())
     try:
         if not form.on("forget"):
             _take_snapshot(admin)
@@ -319,7 +309,7 @@ def delete(admin: Admin, participant_id: Id, form: TheForm) -> Response:
     except Problem as problem:
         if problem.code == "no-participant":
             raise
-        return _person(admin, participant_id, problem, {name: form.one(name) for name in form.values})
+        return _person(admin, participant_id, problem, form.kept())
     return to(f"/admin/studies/{person.study_id}/receipts/{receipt.id}")
 
 
@@ -339,7 +329,8 @@ def _folder(data_dir: Path) -> Path:
     return data_dir / "backups"
 
 
-def _take_snapshot(admin: Admin) -> Path:
+def _take_snapshot(admin: Admin) -> None:
+    """Raises Problem 507."""
     folder = _folder(admin.settings.data_dir)
     ending = "sqlite3" if admin.database.sqlite else "dump"
     path = folder / f"before-delete-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z.{ending}"
@@ -350,7 +341,6 @@ def _take_snapshot(admin: Admin) -> Path:
         raise Problem(
             507, "no-snapshot", f"Nothing was deleted, because no snapshot could be taken first. {error}"
         ) from error
-    return path
 
 
 def snapshots(data_dir: Path) -> list[dict[str, Any]]:

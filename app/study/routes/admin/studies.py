@@ -10,12 +10,11 @@ from fastapi.responses import Response
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.db.base import new_id
 from app.study import protocol as protocols
 from app.study import service, store, wizard
 from app.study.models import Participant, Study
 from app.study.protocol import Protocol
-from app.study.routes.admin.shared import Admin, Form, Id, TheForm, to, tried
+from app.study.routes.admin.shared import NO_STORE, Admin, Form, Id, TheForm, to, tried
 from app.study.types import Frozen
 from app.web.errors import Problem
 
@@ -106,7 +105,7 @@ def new_form(admin: Admin) -> Response:
 
 @router.post("/studies/new")
 def new(admin: Admin, form: TheForm) -> Response:
-    values = {name: form.one(name) for name in form.values}
+    values = form.kept()
     values.setdefault("template", "")
     if form.on("add-topic"):  # without JavaScript: the same form, one topic longer
         values["topics"] = str(wizard.topic_count(values.get("topics", "")) + 1)
@@ -165,7 +164,7 @@ def template(admin: Admin, name: str) -> Response:
 
 
 def _yaml(text: str, name: str) -> Response:
-    headers = {"Content-Disposition": f'attachment; filename="{name}.yaml"', "Cache-Control": "no-store"}
+    headers = {"Content-Disposition": f'attachment; filename="{name}.yaml"', **NO_STORE}
     return Response(text, media_type="application/yaml", headers=headers)
 
 
@@ -301,20 +300,7 @@ def copy(admin: Admin, study_id: Id) -> Response:
         number = 2
         while store.study_named(session, fresh := f"{name[:36].rstrip('-')}-{number}") is not None:
             number += 1
-        return service.create(session, _renamed(text, fresh), admin.who.id)
+        return service.create(session, protocols.renamed(text, fresh), admin.who.id)
 
     made, problem = tried(admin.database, work)
     return to(f"/admin/studies/{made.id}/protocol", "created") if made else _protocol(admin, study_id, None, problem)
-
-
-def _renamed(text: str, name: str) -> str:
-    """Comments and all else stay."""
-    lines = text.split("\n")
-    at = next(i for i, line in enumerate(lines) if line.startswith("name:"))
-    lines[at] = f"name: {name}"
-    return "\n".join(lines)
-
-
-def form_key() -> str:
-    """So that a form sent twice is done once."""
-    return new_id()
