@@ -60,7 +60,7 @@ def snapshot(session: Session, study: Study, studio: Studio, folder: Path) -> di
         pauses[pause.progress_id].append(pause)
     last = _last_events(session, study.id)
     counted = select(Note.participant_id, func.count()).where(Note.study_id == study.id).group_by(Note.participant_id)
-    notes = {about: count for about, count in session.execute(counted)}
+    notes: dict[str | None, int] = dict(session.execute(counted).all())
     steps = len(protocol.way([{"condition": a.condition, "topic": a.topic} for a in protocol.cells[0].arms]))
     names = {condition.id: condition.name for condition in protocol.conditions}
     titles = {topic.id: topic.title for topic in protocol.every_topic}
