@@ -12,13 +12,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from fastapi import Path as FromPath
 from fastapi.responses import Response
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.db.backup import BackupError, backup
 from app.db.base import new_id
 from app.study import addresses, clocks, erase, flow, roster, service, store
-from app.study.models import Facilitator, Note, Participant, Progress, Receipt
+from app.study.models import Participant, Progress
 from app.study.routes.admin.shared import NO_STORE, Admin, Id, Key, TheForm, to, tried
 from app.study.routes.admin.studies import cells, shared
 from app.web.errors import Problem
@@ -38,14 +37,9 @@ def _participants(
     with admin.database.read() as session:
         study = store.study(session, study_id)
         context = shared(session, study, "participants")
-        people = session.scalars(
-            select(Participant)
-            .where(Participant.study_id == study.id, Participant.kind != "dry-run")
-            .order_by(Participant.code)
-        ).all()
         steps = len(context["protocol"].way([vars(arm) for arm in context["protocol"].cells[0].arms]))
         context |= {
-            "people": people,
+            "people": store.people(session, study.id),
             "cells": cells(session, study, context["protocol"]),
             "steps": steps,
             "offered": admin.offered,
@@ -143,32 +137,23 @@ def _person(
     admin: Admin, participant_id: str, problem: Problem | None = None, kept: dict[str, str] | None = None
 ) -> Response:
     with admin.database.read() as session:
-        person = session.get(Participant, participant_id)
-        if person is None:
-            raise Problem(404, "no-participant", store.UNKNOWN_PARTICIPANT)
+        person = store.participant(session, participant_id)
         study = store.study(session, person.study_id)
         context = shared(session, study, "participants")
         protocol = context["protocol"]
         stays = list(store.stays(session, person.id))
         here = flow.at(session, person)
-        notes = session.execute(
-            select(Note, Facilitator.name)
-            .outerjoin(Facilitator, Facilitator.id == Note.facilitator_id)
-            .where(Note.participant_id == person.id)
-            .order_by(Note.created_at.desc())
-        ).all()
-        taker = session.scalar(select(Participant).where(Participant.replaces == person.id))
         context |= {
             "person": person,
             "way": protocol.way(person.arms) if person.arms else [],
             "stays": stays,
             "here": here,
-            "notes": notes,
+            "notes": store.notes_about(session, person.id),
             "names": {c.id: c.name for c in protocol.conditions},
             "titles": {t.id: t.title for t in protocol.every_topic},
             "steps": {step.id: step for step in protocol.flow.steps},
             "seconds": {stay.id: _spent(session, stay) for stay in stays},
-            "taker": taker,
+            "taker": store.replacement(session, person.id),
             "offered": admin.offered,
             "loopback": addresses.is_loopback,
             "kept": kept or {},
@@ -294,9 +279,7 @@ def delete(admin: Admin, participant_id: Id, form: TheForm) -> Response:
     """Wholly, at any moment, after their code was typed. A snapshot of the whole database is taken first, unless the
     participant themselves wants to be forgotten at once."""
     with admin.database.read() as session:
-        person = session.get(Participant, participant_id)
-    if person is None:
-        raise Problem(404, "no-participant", store.UNKNOWN_PARTICIPANT)
+        person = store.participant(session, participant_id)
     if form.one("typed").strip() != person.code:
         told = f"Nothing was deleted. To delete, type the code {person.code} into the field."
         return _person(admin, participant_id, Problem(422, "not-typed", told), form.kept())
@@ -317,9 +300,7 @@ def delete(admin: Admin, participant_id: Id, form: TheForm) -> Response:
 def receipt(admin: Admin, study_id: Id, receipt_id: Id) -> Response:
     with admin.database.read() as session:
         study = store.study(session, study_id)
-        found = session.get(Receipt, receipt_id)
-        if found is None or found.study_id != study_id:
-            raise Problem(404, "not-found", "There is no such receipt.")
+        found = store.receipt(session, study_id, receipt_id)
         context = shared(session, study, "participants")
     kept = snapshots(admin.settings.data_dir)
     return admin.page("receipt", {**context, "receipt": found, "snapshots": kept, "days": SNAPSHOT_DAYS})

@@ -7,12 +7,11 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.study import protocol as protocols
 from app.study import service, store, wizard
-from app.study.models import Participant, Study
+from app.study.models import Study
 from app.study.protocol import Protocol
 from app.study.routes.admin.shared import NO_STORE, Admin, Form, Id, TheForm, to, tried
 from app.study.types import Frozen
@@ -52,16 +51,8 @@ def excerpt(text: str, problem: Problem | None) -> list[tuple[int, str, bool]]:
 
 def studies(admin: Admin) -> Response:
     with admin.database.read() as session:
-        found = session.scalars(select(Study).order_by(Study.created_at.desc())).all()
-        counts: dict[str, Counter[str]] = {study.id: Counter() for study in found}
-        people = (
-            select(Participant.study_id, Participant.state, func.count())
-            .where(Participant.kind != "dry-run")
-            .group_by(Participant.study_id, Participant.state)
-        )
-        for study_id, state, count in session.execute(people):
-            counts[study_id][state] += count
-    return admin.page("studies", {"studies": found, "counts": counts, "templates": _templates()})
+        found, counts = store.studies(session), store.people_by_state(session)
+    return admin.page("studies", {"studies": found[::-1], "counts": counts, "templates": _templates()})
 
 
 def _templates() -> list[dict[str, Any]]:
@@ -201,14 +192,9 @@ def _overview(admin: Admin, study_id: str, problem: Problem | None = None) -> Re
         study = store.study(session, study_id)
         context = shared(session, study, "overview")
         protocol: Protocol = context["protocol"]
-        states = Counter(
-            session.scalars(
-                select(Participant.state).where(Participant.study_id == study.id, Participant.kind != "dry-run")
-            )
-        )
         context |= {
             "cells": cells(session, study, protocol),
-            "states": states,
+            "states": Counter(person.state for person in store.people(session, study.id)),
             "frozen": [(name, study.frozen.get(field)) for field, name in FROZEN] if study.frozen else [],
             "today": _today(admin, study),
             "steps": _steps(protocol),
