@@ -30,7 +30,7 @@ from app.llm.store import ModelStore
 from app.settings import PROJECT_ROOT, Settings
 from app.zo import Base, Config, OptionChoice, ResponseLoss, ZOTrainer, find_dominant_layer
 from app.zo import bench as measuring
-from app.zo.baselines import regime
+from app.zo.baselines import REGIMES, regime
 from app.zo.layer import LOG_NAME, SeedLog
 from app.zo.loading import load
 from app.zo.master import remove_lora
@@ -95,10 +95,10 @@ def quality(arguments: argparse.Namespace) -> None:
     runs = [
         (name, rate, seed)
         for seed in arguments.seeds
-        for place in (1, 2)
+        for which in (0, 1)
         for name, (_, *rates) in METHODS.items()
         if name in arguments.methods
-        for rate in [rates[place - 1]]
+        for rate in rates[which : which + 1]
     ]
     for name, rate, seed in runs:
         if any((run["method"], run["rate"], run["seed"], run["steps"]) == (name, rate, seed, arguments.steps)
@@ -260,7 +260,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=numbers(int), default=[0, 1, 2])
     parser.add_argument("--methods", type=numbers(str), default=[*METHODS])
     parser.add_argument("--layers", type=numbers(int), default=[*LAYERS])
-    parser.add_argument("--regimes", type=numbers(str), default=measuring.all_regimes())
+    parser.add_argument("--regimes", type=numbers(str), default=[*REGIMES])
     parser.add_argument("--rates", type=numbers(float), default=[3e-5, 1e-4])
     return parser.parse_args()
 

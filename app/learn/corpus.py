@@ -69,7 +69,7 @@ def examples(path: Path = DEFAULT, book: Book | None = None) -> list[Example]:
 
 def _read(path: Path, book: Book) -> Iterator[Example]:
     seen: set[str] = set()
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text("utf-8").split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -106,7 +106,7 @@ class Analysis:
         return figures.slopes(self.finding(measure), self.conditions)
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "findings": [asdict(finding) for finding in self.findings]}
+        return asdict(self)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One for each measure and pair of conditions, with the columns of ROW."""
@@ -189,7 +189,7 @@ def analyse(
         members = [i for i, f in enumerate(findings) if f.outcome.family == family and not f.outcome.part]
         for i, p in zip(members, stats.holm([findings[i].p for i in members]), strict=True):
             findings[i] = replace(findings[i], p_holm=p)
-    findings = [replace(finding, sentence=_sentence(finding, finding.p_holm, named)) for finding in findings]
+    findings = [replace(finding, sentence=_sentence(finding, named)) for finding in findings]
     cells = Counter(cell for cell in counted.values() if cell is not None)
     return Analysis(dict(named), tuple(sorted(counted)), dict(left_out), dict(sorted(cells.items())), tuple(findings))
 
@@ -275,7 +275,7 @@ def _over(whole: Whole, what: Literal["period", "topic"]) -> Friedman | None:
 # ── in words ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _sentence(finding: Finding, p_holm: float | None, named: Mapping[str, str]) -> str:
+def _sentence(finding: Finding, named: Mapping[str, str]) -> str:
     if not finding.n:
         return "Nobody has a value in every condition yet."
     parts = [
@@ -283,7 +283,7 @@ def _sentence(finding: Finding, p_holm: float | None, named: Mapping[str, str]) 
         for s in finding.summaries
     ]
     told = f"{', '.join(parts)}; n = {finding.n}"
-    held = f", {probability(p_holm)} by Holm" if p_holm is not None else ""
+    held = f", {probability(finding.p_holm)} by Holm" if finding.p_holm is not None else ""
     if finding.friedman:
         one = finding.friedman
         if one.p is None or one.chi2 is None or one.kendall_w is None:

@@ -116,14 +116,12 @@ StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Its short name,
 @studies.command("list")
 def study_list() -> None:
     """The studies there are."""
-    from sqlalchemy import select
-
-    from app.study.models import Study
+    from app.study import store
 
     with console.database(console.settings()) as db:
         console.upgrade(db)
         with db.read() as session:
-            for study in session.scalars(select(Study).order_by(Study.created_at)):
+            for study in store.studies(session):
                 typer.echo(f"{study.name}\t{study.state}\t{study.title}")
 
 

@@ -7,7 +7,7 @@ that a table added later is not forgotten. The log has no foreign keys and is lo
 from __future__ import annotations
 
 import secrets
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from app.db.base import Base
 from app.db.engine import Database
-from app.study import store
-from app.study.models import Participant, Receipt
+from app.study import records, store
+from app.study.models import Participant, Receipt, Study
 from app.writing.models import LoggedEvent, Writer
 
 AT_ONCE = 500
@@ -56,6 +56,16 @@ def erase(session: Session, participant: Participant, kind: str) -> Receipt:
     session.add(receipt)
     session.flush()
     return receipt
+
+
+def erase_study(session: Session, study_id: str) -> dict[str, int]:
+    """The study and everyone in it, receipts too; how many rows went, by table."""
+    counts = Counter({"study": 1})
+    for person in records.participants(session, study_id):
+        counts.update(erase(session, person, "deleted").counts)
+    session.execute(delete(Receipt).where(Receipt.study_id == study_id))
+    session.execute(delete(Study).where(Study.id == study_id))
+    return dict(counts)
 
 
 def _table(model: type[Base]) -> Table:

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from app import __version__
 from app.db.engine import Database
-from app.study import analysis, codebook, measures, records, values
+from app.study import analysis, codebook, figures, measures, records, values
 from app.study.models import Participant, Progress, Study
 from app.study.service import protocol_of
 from app.study.values import Value
@@ -204,8 +204,6 @@ class _Writer:
         result = analysis.analyse(found, counted, left_out, named, wanted)
         self._csv("analysis.csv", result.rows())
         self._text("analysis.json", _json(result.as_json()))
-        from app.study import figures
-
         self._text("analysis.html", figures.document(result, f"{self.study.title}: analysis"))
 
     def _manifest(self) -> None:

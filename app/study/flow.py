@@ -337,7 +337,7 @@ def consent(session: Session, writer_id: str, given: v.ConsentIn) -> v.StateView
     noted = events.ConsentGiven(version=text.version, text_sha256=sha256(text.text), agreed=given.agreed)
     events.note(session, participant, noted)
     if not given.agreed:
-        _end(session, here, "withdrawn")
+        _end(session, here)
     return state(session, participant, given)
 
 
@@ -505,12 +505,12 @@ def withdraw(session: Session, writer_id: str, *, keep: bool) -> Receipt:
         return erase.erase(session, participant, "withdrawn-erase")
     receipt = Receipt(study_id=participant.study_id, code=erase.code(), kind="withdrawn-keep", counts={})
     session.add(receipt)
-    _end(session, here, "withdrawn")
+    _end(session, here)
     return receipt
 
 
-def _end(session: Session, here: Here, outcome: str) -> None:
+def _end(session: Session, here: Here) -> None:
     events.note(session, here.participant, events.ParticipantWithdrew())
-    leave(session, here.participant, here.stay, outcome)
+    leave(session, here.participant, here.stay, "withdrawn")
     here.participant.state = "withdrawn"
     _clear_desk(session, here.participant)

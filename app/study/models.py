@@ -11,9 +11,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.db.base import ID, Base, new_id, now
 
 Json = JSON(none_as_null=True)
-STUDY_STATES = ("draft", "open", "closed")
-PARTICIPANT_STATES = ("invited", "active", "finished", "withdrawn")
-KINDS = ("person", "dry-run", "simulated")
 
 
 class Facilitator(Base):
@@ -42,8 +39,9 @@ class FacilitatorSession(Base):
 
 
 class Study(Base):
-    """`protocol` is the YAML as it was given. `frozen` is set when the study opens and never changes afterwards:
-    types.Frozen as JSON. `people` counts every participant that was ever added, so that no code is given twice."""
+    """`state`: draft, open or closed. `protocol` is the YAML as it was given. `frozen` is set when the study opens and
+    never changes afterwards: types.Frozen as JSON. `people` counts every participant that was ever added, so that no
+    code is given twice."""
 
     __tablename__ = "study"
 
@@ -63,6 +61,7 @@ class Study(Base):
 class Participant(Base):
     """One person, known by a code. The link's token is kept only as its SHA-256.
 
+    `kind`: person, dry-run or simulated. `state`: invited, active, finished or withdrawn.
     `cell` and `arms` (a list of {condition, topic}, in the order of the periods) are given when the person joins and
     never change. `number` is the place in the study's list of steps, from 0, of the step that the person is at.
     `holder` is the browser tab that may act; another tab that opens is told, and may take over. `recorders` is how many

@@ -60,12 +60,10 @@ def snapshot(session: Session, study: Study, studio: Studio, folder: Path) -> di
         pauses[pause.progress_id].append(pause)
     last = _last_events(session, study.id)
     counted = select(Note.participant_id, func.count()).where(Note.study_id == study.id).group_by(Note.participant_id)
-    notes: dict[str | None, int] = dict(session.execute(counted).tuples().all())
+    notes: dict[str | None, int] = dict(session.execute(counted).all())
     steps = len(protocol.way([{"condition": a.condition, "topic": a.topic} for a in protocol.cells[0].arms]))
     names = {condition.id: condition.name for condition in protocol.conditions}
-    titles = {
-        topic.id: topic.title for topic in (*protocol.topics, *([protocol.practice] if protocol.practice else []))
-    }
+    titles = {topic.id: topic.title for topic in protocol.every_topic}
     rows = []
     for person in people:
         stay = stays.get(person.id) if person.state == "active" else None

@@ -7,21 +7,19 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import structlog
-from sqlalchemy import delete, select
-from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from app.db.base import new_id
 from app.db.engine import Database
-from app.study import erase, protocol, service, simulate
-from app.study.models import Participant, Receipt, Study
+from app.study import erase, protocol, service, simulate, store
+from app.study.models import Participant
 from app.study.simulate import Invited, Played, Report
 from app.study.types import Kind
 from app.web.errors import Problem
@@ -108,7 +106,7 @@ def invite(
 ) -> tuple[str, list[Invited]]:
     """A new study that is open, with so many participants: its id and whom to play. Raises Problem."""
     if name is not None:
-        text = renamed(text, name)
+        text = protocol.renamed(text, name)
     frozen = service.freeze(studio, text)
     with database.write() as session:
         study = service.create(session, text)
@@ -116,14 +114,6 @@ def invite(
         made = service.add_participants(session, study.id, [None] * count, kind=kind)
         people = [Invited(p.code, token, arms_of(database, p.id)) for p, token in made]
         return study.id, people
-
-
-def renamed(text: str, name: str) -> str:
-    """The protocol under another name; comments and all else stay."""
-    lines = text.split("\n")
-    at = next(i for i, line in enumerate(lines) if line.startswith("name:"))
-    lines[at] = f"name: {name}"
-    return "\n".join(lines)
 
 
 def with_responses(text: str, responses: str) -> str:
@@ -220,23 +210,12 @@ def _tell(player: simulate.Person, found: DryRun) -> None:
 
 def _erase(database: Database, study_id: str) -> dict[str, int]:
     with database.write() as session:
-        return _erase_study(session, study_id)
-
-
-def _erase_study(session: Session, study_id: str) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for person in session.scalars(select(Participant).where(Participant.study_id == study_id)).all():
-        receipt = erase.erase(session, person, "deleted")
-        for table, count in receipt.counts.items():
-            counts[table] = counts.get(table, 0) + count
-    session.execute(delete(Receipt).where(Receipt.study_id == study_id))
-    session.execute(delete(Study).where(Study.id == study_id))
-    return {**counts, "study": 1}
+        return erase.erase_study(session, study_id)
 
 
 def forget(database: Database) -> None:
     """Dry runs that a killed server left behind."""
     with database.write() as session:
-        left: Sequence[str] = session.scalars(select(Study.id).where(Study.name.startswith(DRY_RUN))).all()
-        for study_id in left:
-            _erase_study(session, study_id)
+        for study in store.studies(session):
+            if study.name.startswith(DRY_RUN):
+                erase.erase_study(session, study.id)

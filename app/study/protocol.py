@@ -197,7 +197,7 @@ class Protocol(_Frozen):
     def _consistent(self) -> Protocol:
         for what, ids in (
             ("conditions", [c.id for c in self.conditions]),
-            ("topics", [t.id for t in self.topics] + ([self.practice.id] if self.practice else [])),
+            ("topics", [t.id for t in self.every_topic]),
             ("instruments", [i.id for i in self.instruments]),
             ("steps", [s.id for s in self.flow.steps]),
         ):
@@ -240,9 +240,13 @@ class Protocol(_Frozen):
     def condition(self, condition_id: str) -> Condition:
         return next(c for c in self.conditions if c.id == condition_id)
 
+    @property
+    def every_topic(self) -> tuple[Topic, ...]:
+        """The practice's among them."""
+        return (*self.topics, *([self.practice] if self.practice else []))
+
     def topic(self, topic_id: str) -> Topic:
-        every = (*self.topics, *([self.practice] if self.practice else []))
-        return next(t for t in every if t.id == topic_id)
+        return next(t for t in self.every_topic if t.id == topic_id)
 
     def step(self, step_id: str) -> Step:
         return next(s for s in self.flow.steps if s.id == step_id)
@@ -304,6 +308,14 @@ def parse(text: str) -> Protocol:
         return Protocol.model_validate(data)
     except ValidationError as error:
         raise _mistake(node, error) from error
+
+
+def renamed(text: str, name: str) -> str:
+    """The protocol under another name; comments and all else stay. `text` is one that `parse` takes."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    assert isinstance(node, yaml.MappingNode)
+    value = next(value for key, value in node.value if key.value == "name")
+    return f"{text[: value.start_mark.index]}{name}{text[value.end_mark.index :]}"
 
 
 def _look_through(text: str) -> None:

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 FOLDER = Path(__file__).with_name("instruments")
 MOST_TEXT = 5_000
 """Characters of a written answer."""
+ROUNDING = 1e-6
+"""Steps by which a value may miss one: 0.3 is no whole number of steps of 0.1 in binary."""
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]
 """Small letters, digits and hyphens."""
@@ -128,7 +130,8 @@ def checked(item: Item, value: Any, conditions: tuple[str, ...] = ()) -> Value:
     if item.kind in ("scale", "likert", "number"):
         if isinstance(value, bool) or not isinstance(value, int | float) or not item.low <= value <= item.high:
             raise ValueError(f"Choose a number from {item.low:g} to {item.high:g}.")
-        if item.kind != "number" and ((value - item.low) / item.step) % 1:
+        steps = (value - item.low) / item.step
+        if item.kind != "number" and abs(steps - round(steps)) > ROUNDING:
             raise ValueError(f"Choose a number from {item.low:g} to {item.high:g} in steps of {item.step:g}.")
         return value
     if item.kind == "choices":

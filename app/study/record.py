@@ -59,7 +59,7 @@ def record(
     """
     recorder = reviser.engine
     assert isinstance(recorder, Recorder)
-    topics = {t.draft: t for p in protocols for t in (*p.topics, *([p.practice] if p.practice else []))}
+    topics = {topic.draft: topic for protocol in protocols for topic in protocol.every_topic}
     desks = [_Desk.of(reviser, topic) for topic in topics.values()]
     places = [(desk, k) for desk in desks for k in range(len(desk.texts))]
     for turn in range(min(passes or len(places), len(places))):

@@ -260,6 +260,3 @@ _WORDS: dict[str, Callable[[Mapping[str, Any], str], str]] = {
 def _short(text: str) -> str:
     plain = " ".join(text.split())
     return plain if len(plain) <= MOST_WORDS else f"{plain[:MOST_WORDS]}…"
-
-
-# ── from an export ─────────────────────────────────────────────────────────────────────────────────────────────────

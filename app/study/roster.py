@@ -35,14 +35,14 @@ def codes(text: str) -> list[str]:
 
     Raises Problem 422 with the line of what is wrong.
     """
-    if not text.strip():
-        raise Problem(422, "not-csv", "There is no code in it. Write one code a line, such as P01.")
     first = text.lstrip().partition("\n")[0]
     delimiter = max(_DELIMITERS, key=first.count)
     try:
         rows = [(n, row) for n, row in _rows(text, delimiter) if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise Problem(422, "not-csv", f"This can't be read as CSV: {error}.") from error
+    if not rows:
+        raise Problem(422, "not-csv", "There is no code in it. Write one code a line, such as P01.")
     header = [cell.strip().casefold() for cell in rows[0][1]]
     column = next((header.index(name) for name in NAMED if name in header), None)
     if column is not None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import httpx2
-from sqlalchemy import func, select
 from starlette.concurrency import run_in_threadpool
 
 from app.db.engine import Database
@@ -21,7 +20,6 @@ from app.study.addresses import is_loopback
 from app.study.models import FacilitatorSession
 from app.study.types import Frozen
 from app.web.errors import Problem
-from app.writing.models import LoggedEvent
 from app.writing.revise import Landed
 from app.writing.strategies import load_book
 from app.writing.studio import Studio
@@ -137,7 +135,7 @@ def _database(database: Database, session_id: str) -> tuple[State, str]:
 
 def _clock(database: Database, arrived: float, browser_ms: int | None) -> tuple[State, str]:
     with database.read() as session:
-        latest = session.scalar(select(func.max(LoggedEvent.server_ms))) or 0
+        latest = store.latest_event_ms(session)
     behind = latest / 1000 - arrived
     if behind > 1:
         return (

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -16,7 +17,7 @@ from app.db.base import now
 from app.study import clocks, events, store
 from app.study.models import Note, Participant, Pause, Progress, Study
 from app.study.protocol import Mistake, Protocol, parse, sha256
-from app.study.types import Clock, Frozen, Kind
+from app.study.types import Frozen, Kind
 from app.web import security
 from app.web.errors import Problem
 from app.writing import candidates, join, questions, strategies
@@ -78,21 +79,20 @@ def _refuse_taken(session: Session, name: str, study_id: str | None) -> None:
 def protocol_of(study: Study) -> Protocol:
     """The frozen one when the study was opened, else what the YAML says."""
     if study.frozen is not None:
-        return _frozen_protocol(study.id, study.frozen["protocol_sha256"], study)
+        return _frozen_protocol(study.id, study.frozen)
     return parse(study.protocol)
 
 
 _known: dict[tuple[str, str], Protocol] = {}
 
 
-def _frozen_protocol(study_id: str, digest: str, study: Study) -> Protocol:
+def _frozen_protocol(study_id: str, frozen: dict[str, Any]) -> Protocol:
     """Checked once: it never changes, and every step of every participant asks for it."""
-    key = (study_id, digest)
+    key = (study_id, frozen["protocol_sha256"])
     if key not in _known:
-        assert study.frozen is not None
         if len(_known) > 50:
             _known.clear()
-        _known[key] = Protocol.model_validate(study.frozen["protocol"])
+        _known[key] = Protocol.model_validate(frozen["protocol"])
     return _known[key]
 
 
@@ -262,12 +262,12 @@ def revoke_link(session: Session, participant_id: str) -> Participant:
     participant = store.hold_participant(session, participant_id)
     participant.link_revoked_at = participant.link_revoked_at or now()
     if participant.writer_id is not None:
-        sign_out(session, participant.writer_id)
+        _sign_out(session, participant.writer_id)
     session.flush()
     return participant
 
 
-def sign_out(session: Session, writer_id: str) -> None:
+def _sign_out(session: Session, writer_id: str) -> None:
     """No browser knows this token."""
     session.get_one(Writer, writer_id).token_hash = security.token_hash(security.new_token())
 
@@ -357,12 +357,3 @@ def exclude(session: Session, participant_id: str, *, excluded: bool, why: str |
 def taken(session: Session, study_id: str, kind: Kind = "person") -> dict[int, int]:
     """How many participants of a kind hold each cell: those who joined, but for excluded and withdrawn ones."""
     return store.taken(session, study_id, kind)
-
-
-def clock(session: Session, participant: Participant) -> Clock | None:
-    """Of the step the participant is at; None before they joined and after the end."""
-    stay = store.stay(session, participant)
-    if stay is None:
-        return None
-    step = protocol_of(store.study(session, participant.study_id)).step(stay.step)
-    return clocks.read(stay, store.pauses(session, stay.id), step)

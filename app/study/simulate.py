@@ -56,7 +56,7 @@ class Invited:
 
 @dataclass
 class Played:
-    """What one of them did: `sent` events they numbered, `presses` of the model; `code` of completion."""
+    """What one of them did: `sent` events they numbered, `presses` of the model; `completion` is their code."""
 
     who: str
     sent: int = 0
@@ -137,7 +137,7 @@ class Person:
         self.mood = self.rng.gauss(0, 1)
         """Whether this person tends to the high or the low end of scales."""
         self.played = Played(invited.code)
-        self.tab = str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+        self.tab = self.uuid()
         self.load = ""
         self.state: dict[str, Any] = {"number": 0, "state": "invited", "step": "", "kind": ""}
         self.recorders: dict[str, int] = {}
@@ -149,6 +149,9 @@ class Person:
     @property
     def where(self) -> str:
         return str(self.state.get("step") or "the link")
+
+    def uuid(self) -> str:
+        return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
 
     # ── the way through ──
 
@@ -175,8 +178,8 @@ class Person:
     async def open(self) -> None:
         """Load the page of the step; a page that is loaded has a recorder of its own."""
         await self.flush()
-        self.load = str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
-        self.recorder = str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+        self.load = self.uuid()
+        self.recorder = self.uuid()
         shown = self.state["number"]
         self.state = await self.post("/api/study/here", self.here())
         if self.state["number"] != shown:  # only a page of the step they are at opens it
@@ -272,9 +275,7 @@ class Person:
 
     async def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         """Sent again under the same key while the server can't take it. Raises Refused."""
-        headers = (
-            {"Idempotency-Key": str(uuid.UUID(int=self.rng.getrandbits(128), version=4))} if body is not None else {}
-        )
+        headers = {"Idempotency-Key": self.uuid()} if body is not None else {}
         for attempt in range(TRIES):
             response = await self.client.request(method, path, json=body, headers=headers)
             if response.status_code not in (429, 503, 507) and not (
@@ -433,7 +434,7 @@ class Writing:
         async for name, told in self.person.stream(f"/api/generations/{generation_id}/stream"):
             if name == "done":
                 return list(told["ranking"])
-            if name == "error" and told["problem"].get("code") not in ("nothing-usable",):
+            if name == "error" and told["problem"].get("code") != "nothing-usable":
                 raise Refused(f"the model: {told['problem'].get('detail', 'an error')}")
             if name in ("error", "cancelled"):
                 return []

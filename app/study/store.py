@@ -1,14 +1,15 @@
-"""All SQL of studies but the export's and the monitor's."""
+"""The SQL of studies and participants. Who signs in is in auth.py, erasing in erase.py, what is read for measures and
+the export in records.py, and what is watched in monitor.py."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.study.models import Answer, Consent, Participant, Pause, Progress, Study
+from app.study.models import Answer, Consent, Facilitator, Note, Participant, Pause, Progress, Receipt, Study
 from app.web.errors import Problem
 from app.writing.models import LoggedEvent
 
@@ -30,8 +31,62 @@ def hold_study(session: Session, study_id: str) -> Study:
     return study(session, study_id)
 
 
+def studies(session: Session) -> Sequence[Study]:
+    """In the order in which they were made."""
+    return session.scalars(select(Study).order_by(Study.created_at)).all()
+
+
 def study_named(session: Session, name: str) -> Study | None:
     return session.scalar(select(Study).where(Study.name == name))
+
+
+def people(session: Session, study_id: str) -> Sequence[Participant]:
+    """By code, without those of dry runs."""
+    own = select(Participant).where(Participant.study_id == study_id, Participant.kind != "dry-run")
+    return session.scalars(own.order_by(Participant.code)).all()
+
+
+def people_by_state(session: Session) -> dict[str, Counter[str]]:
+    """By study how many are in each state, without those of dry runs."""
+    counted = (
+        select(Participant.study_id, Participant.state, func.count())
+        .where(Participant.kind != "dry-run")
+        .group_by(Participant.study_id, Participant.state)
+    )
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for study_id, state, count in session.execute(counted):
+        found[study_id][state] = count
+    return found
+
+
+def participant(session: Session, participant_id: str) -> Participant:
+    found = session.get(Participant, participant_id)
+    if found is None:
+        raise Problem(404, "no-participant", UNKNOWN_PARTICIPANT)
+    return found
+
+
+def replacement(session: Session, participant_id: str) -> Participant | None:
+    """Who was given this participant's cell."""
+    return session.scalar(select(Participant).where(Participant.replaces == participant_id))
+
+
+def notes_about(session: Session, participant_id: str) -> list[tuple[Note, str | None]]:
+    """The latest first, each with the name of who wrote it."""
+    rows = (
+        select(Note, Facilitator.name)
+        .outerjoin(Facilitator, Facilitator.id == Note.facilitator_id)
+        .where(Note.participant_id == participant_id)
+        .order_by(Note.created_at.desc())
+    )
+    return [(note, name) for note, name in session.execute(rows)]
+
+
+def receipt(session: Session, study_id: str, receipt_id: str) -> Receipt:
+    found = session.get(Receipt, receipt_id)
+    if found is None or found.study_id != study_id:
+        raise Problem(404, "not-found", "There is no such receipt.")
+    return found
 
 
 def hold_participant(session: Session, participant_id: str) -> Participant:
@@ -114,6 +169,11 @@ def consented(session: Session, participant_id: str) -> Consent | None:
     """What the participant said last."""
     own = select(Consent).where(Consent.participant_id == participant_id)
     return session.scalar(own.order_by(Consent.created_at.desc()).limit(1))
+
+
+def latest_event_ms(session: Session) -> int:
+    """The server's time of the latest event, milliseconds since 1970; 0 where there is none."""
+    return session.scalar(select(func.max(LoggedEvent.server_ms))) or 0
 
 
 def stored(session: Session, recorders: Iterable[str]) -> dict[str, int]:

@@ -10,8 +10,6 @@ from pydantic import BaseModel, ConfigDict
 
 StepKind = Literal["consent", "form", "tutorial", "practice", "task", "break", "interview", "debrief"]
 Policy = Literal["resume", "restart", "block"]
-StudyState = Literal["draft", "open", "closed"]
-ParticipantState = Literal["invited", "active", "finished", "withdrawn"]
 Kind = Literal["person", "dry-run", "simulated"]
 
 

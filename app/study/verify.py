@@ -34,6 +34,8 @@ from app.writing.invariants import State
 
 SHOWN = 20
 """Findings told of one check; a damaged file has thousands, and they say the same."""
+COMPARED = ("title", "number", "deleted", "order", "heads", "on_canvas", "versions", "placements", "archived")
+"""Of a draft's State."""
 CHUNK = 1 << 16
 Progressed = Callable[[str], None]
 """Gets what is looked at now, in words."""
@@ -50,12 +52,11 @@ class Report:
     findings: list[str] = field(default_factory=list)
     facts: list[str] = field(default_factory=list)
 
-    def add(self, found: Iterator[str]) -> int:
+    def add(self, found: Iterator[str]) -> None:
         sentences = list(found)
         self.findings += sentences[:SHOWN]
         if len(sentences) > SHOWN:
             self.findings.append(f"… and {len(sentences) - SHOWN} more of this kind.")
-        return len(sentences)
 
 
 def verify(path: Path, progress: Progressed | None = None) -> list[str]:
@@ -244,17 +245,7 @@ class _Check:
             yield from self._stored_version(stored[row["draft_id"]], row, number)
         for draft, state in stored.items():
             told = self.states.get(draft, State())
-            for name in (
-                "title",
-                "number",
-                "deleted",
-                "order",
-                "heads",
-                "on_canvas",
-                "versions",
-                "placements",
-                "archived",
-            ):
+            for name in COMPARED:
                 if getattr(told, name) != getattr(state, name):
                     which = _which(told, state, name)
                     yield f"Draft {draft}: its {name} as stored is not what events.jsonl tells. {which}"

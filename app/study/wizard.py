@@ -17,6 +17,7 @@ import yaml
 from app.study import questionnaires
 from app.study.protocol import templates
 
+FIRST = "two-conditions"
 SWITCHES = {
     "canvas": "canvas",
     "labels": "labels",
@@ -25,6 +26,9 @@ SWITCHES = {
 }
 BEFORE, AFTER = ("demographics",), ("preference",)
 """Instruments asked once; all others are asked in each period."""
+TIMED = ("practice", "task", "break")
+"""Kinds of steps that the form gives a time."""
+MOST_TOPICS = 24
 
 One = Callable[[str], str]
 
@@ -51,9 +55,9 @@ class Basis:
 
 
 def basis(name: str) -> Basis:
-    """The template of that name, else the first."""
+    """The template of that name, else FIRST."""
     known = templates()
-    chosen = name if name in known else "two-conditions" if "two-conditions" in known else next(iter(known))
+    chosen = name if name in known else FIRST
     return Basis(chosen, yaml.safe_load(known[chosen]))
 
 
@@ -75,9 +79,10 @@ def slug(text: str, fallback: str) -> str:
 
 def fields(template: str) -> dict[str, str]:
     """The form's values that give the template back."""
-    data = basis(template).data
+    chosen = basis(template)
+    data = chosen.data
     found: dict[str, str] = {
-        "template": basis(template).name,
+        "template": chosen.name,
         "name": "",
         "title": data["title"],
         "contact": data.get("contact", ""),
@@ -97,10 +102,10 @@ def fields(template: str) -> dict[str, str]:
         found |= _topic_fields(f"t{i}", topic)
     if data.get("practice"):
         found |= _topic_fields("p", data["practice"])
-    for kind, key in (("practice", "practice"), ("task", "task"), ("break", "break")):
+    for kind in TIMED:
         step = _step(data, kind)
         if step is not None:
-            found[f"{key}-minutes"] = f"{step.get('minutes', '')}"
+            found[f"{kind}-minutes"] = str(step.get("minutes", ""))
     task = _step(data, "task") or {}
     found["warn"] = str(task.get("warn", 2))
     if task.get("hard_stop"):
@@ -150,7 +155,7 @@ def protocol(one: One) -> str:
         data["responses"] = "recorded"
     data["consent"] = {"version": one("consent-version").strip() or "1.0", "text": _lines(one("consent"))}
     data["conditions"] = [_condition(one, i, known) for i, known in enumerate(data["conditions"]) if one(f"c{i}-on")]
-    count = min(24, max(1, int(_number(one("topics"), 2) or 2)))
+    count = topic_count(one("topics"))
     ids = {topic["title"]: topic["id"] for topic in (*data["topics"], data.get("practice") or {"title": "", "id": ""})}
     data["topics"] = [_topic(one, f"t{i}", f"topic-{i + 1}", ids) for i in range(count) if _is_written(one, f"t{i}")]
     if _is_written(one, "p"):
@@ -163,6 +168,11 @@ def protocol(one: One) -> str:
     _timers(data, one)
     _instruments(data, one)
     return dump({key: value for key, value in data.items() if value not in ("", None)})
+
+
+def topic_count(text: str) -> int:
+    """How many topics the form shows, 1 to 24; 2 where it does not say."""
+    return min(MOST_TOPICS, max(1, int(text))) if re.fullmatch("[0-9]{1,4}", text) else 2
 
 
 def _number(text: str, otherwise: float) -> Any:
@@ -214,7 +224,7 @@ def _topic(one: One, key: str, fallback: str, ids: Mapping[str, str]) -> dict[st
 
 
 def _timers(data: dict[str, Any], one: One) -> None:
-    for kind in ("practice", "task", "break"):
+    for kind in TIMED:
         step = _step(data, kind)
         if step is None:
             continue

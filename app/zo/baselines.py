@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from app.zo.noise import mix
 from app.zo.types import Config
@@ -48,22 +48,17 @@ class PublishedLoop:
         self._tensors, self._config = tensors, config
 
     def shift(self, step: int, query: int, scale: float) -> None:
-        torch.manual_seed(self._seed(step, query))
-        for parameter in self._tensors.values():
-            z = torch.normal(
-                mean=0, std=1, size=parameter.data.size(), device=parameter.data.device, dtype=parameter.data.dtype
-            )
+        for parameter, z in self._directions(step, query):
             parameter.data = parameter.data + scale * z
 
     def update(self, step: int, query: int, gradient: float, unshift: float) -> None:
         self.shift(step, query, unshift)
         rate = self._config.learning_rate(step) / self._config.queries
-        torch.manual_seed(self._seed(step, query))
-        for parameter in self._tensors.values():
-            z = torch.normal(
-                mean=0, std=1, size=parameter.data.size(), device=parameter.data.device, dtype=parameter.data.dtype
-            )
+        for parameter, z in self._directions(step, query):
             parameter.data = parameter.data - rate * (gradient * z)
 
-    def _seed(self, step: int, query: int) -> int:
-        return mix(self._config.seed, step, query) & (2**63 - 1)
+    def _directions(self, step: int, query: int) -> Iterator[tuple[nn.Parameter, Tensor]]:
+        torch.manual_seed(mix(self._config.seed, step, query) & (2**63 - 1))
+        for parameter in self._tensors.values():
+            data = parameter.data
+            yield parameter, torch.normal(mean=0, std=1, size=data.size(), device=data.device, dtype=data.dtype)

@@ -17,17 +17,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from app.zo.baselines import REGIMES, regime
+from app.zo.baselines import regime
 from app.zo.objective import Objective
-from app.zo.trainer import ZOTrainer
-from app.zo.types import Config, ZOError
+from app.zo.trainer import ZOTrainer, peak_bytes
+from app.zo.types import Config, Part, ZOError
 
 _RATE = 1e-9
 """So small that the models stay what they are, however many steps are measured."""
 
 MakeObjective = Callable[[Config], Objective]
-
-
 Round = dict[str, dict[str, float]]
 """For each regime, the seconds of a step by part, `total` by the clock and of the `processor`."""
 
@@ -138,10 +136,6 @@ def machine() -> dict[str, Any]:
     }
 
 
-def all_regimes() -> list[str]:
-    return [*REGIMES]
-
-
 def command(arguments: Sequence[str]) -> list[str]:
     """This program again."""
     return [sys.executable, "-m", "app", "zo", "bench", *arguments]
@@ -170,10 +164,8 @@ def _peak(device: torch.device) -> int:
     if device.type != "cuda" and status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
-    from app.zo.trainer import peak_bytes
-
     return peak_bytes(device)
 
 
-def bench_config(layer: int, batch_size: int, part: str = "all") -> Config:
-    return Config(layer=layer, part=part, batch_size=batch_size, rate=_RATE)  # type: ignore[arg-type]
+def bench_config(layer: int, batch_size: int, part: Part = "all") -> Config:
+    return Config(layer=layer, part=part, batch_size=batch_size, rate=_RATE)

@@ -69,7 +69,7 @@ def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short
         with _told():
             found = find(model)
             network, tokenizer = _load(found, dtype, device)
-            profile = _profile(network, tokenizer, None, texts)
+            profile = _profile(network, tokenizer, texts)
             if report:
                 from app.zo.report import profile_page
 
@@ -131,7 +131,6 @@ def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short
                 master=not (layer == "all" and part == "all"),
             )  # fmt: skip
             rows, held_out = read(data), read(validation) if validation else []
-            kind: ObjectiveName = "options" if data.suffix == ".tsv" else objective
             leader = _join_processes(device)
             from app.zo.types import Base
 
@@ -139,7 +138,7 @@ def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short
             network, tokenizer = _load(found, dtype, device)
             dominant = None
             if layer == "dominant":
-                profile = _profile(network, tokenizer, None, None)
+                profile = _profile(network, tokenizer)
                 dominant = profile.layer
                 if leader:
                     typer.echo(profile.explanation, err=True)
@@ -149,7 +148,7 @@ def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short
             from app.zo.trainer import ZOTrainer
 
             trainer = ZOTrainer(
-                network, make_objective(kind, tokenizer, max_tokens), config,
+                network, make_objective(data, objective, tokenizer, max_tokens), config,
                 base=Base(found.model_id, found.sha256), dominant=dominant,
             )  # fmt: skip
             if dry_run:
@@ -203,9 +202,8 @@ def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short
             from app.zo.layer import TunedLayer
             from app.zo.trainer import ZOTrainer
 
-            kind: ObjectiveName = "options" if data.suffix == ".tsv" else objective
             trainer = ZOTrainer(
-                network, make_objective(kind, tokenizer, max_tokens),
+                network, make_objective(data, objective, tokenizer, max_tokens),
                 Config(layer=0, part="attention", batch_size=batch_size, cache_prefix="off", both_signs=False),
             )  # fmt: skip
             source = trainer.source(rows)
@@ -307,23 +305,22 @@ def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short
             rows, held_out = read(data), read(validation)
             found = find(model)
             network, tokenizer = _load(found, dtype, device)
-            profile = _profile(network, tokenizer, None, None)
+            profile = _profile(network, tokenizer)
 
             from app.zo import sweep as sweeping
             from app.zo.report import sweep_page
             from app.zo.types import Base
 
-            kind: ObjectiveName = "options" if data.suffix == ".tsv" else objective
             config = Config(
                 layer=0, part=part, steps=steps, batch_size=batch_size, validate_every=validate_every, seed=seed
             )
             chosen = _numbers(layers, int, "--layers") or range(len(profile.blocks))
             runs = sweeping.sweep(
-                network, Base(found.model_id, found.sha256), make_objective(kind, tokenizer, max_tokens),
+                network, Base(found.model_id, found.sha256), make_objective(data, objective, tokenizer, max_tokens),
                 rows, held_out, config, chosen, _numbers(rates, float, "--rates"), out,
                 lambda line: typer.echo(line, err=True),
             )  # fmt: skip
-            sweep_page(found.model_id, profile, [run for run in runs if run["loss"] is not None], out / "sweep.html")
+            sweep_page(found.model_id, profile, runs, out / "sweep.html")
             if as_json:
                 _print({"model": found.model_id, "finder": profile.as_json(), "runs": runs})
             else:
@@ -355,23 +352,27 @@ def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short
             rows = read(data)
             found = find(model)
             network, tokenizer = _load(found, dtype, device)
-            block = _profile(network, tokenizer, None, None).layer if layer == "dominant" else int(layer)
+            block = _layer(layer)
+            if block == "dominant":
+                block = _profile(network, tokenizer).layer
+            if not isinstance(block, int):
+                raise ZOError(f"--layer {layer}: the bench tunes one block; name its number, or dominant.")
 
             from app.zo import bench as measuring
+            from app.zo.baselines import REGIMES
 
-            kind: ObjectiveName = "options" if data.suffix == ".tsv" else objective
             config = measuring.bench_config(block, batch_size, part)
 
             def make(own: Config) -> Objective:
-                return make_objective(kind, tokenizer, one_pass=own.one_pass_options)
+                return make_objective(data, objective, tokenizer, one_pass=own.one_pass_options)
 
             if one:
                 _print({"peak_bytes": measuring.one_peak(one, network, make, rows[: 8 * batch_size], config)})
                 return
-            names = [name for name in regimes.split(",") if name] or measuring.all_regimes()
-            unknown = set(names) - set(measuring.all_regimes())
+            names = [name for name in regimes.split(",") if name] or [*REGIMES]
+            unknown = set(names) - set(REGIMES)
             if unknown:
-                raise ZOError(f"--regimes: there is no {', '.join(sorted(unknown))}; there are {names_of(measuring)}.")
+                raise ZOError(f"--regimes: there is no {', '.join(sorted(unknown))}; there are {', '.join(REGIMES)}.")
             del network
             used = rows[: batch_size * rounds]
 
@@ -405,10 +406,6 @@ def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short
     return app
 
 
-def names_of(measuring: Any) -> str:
-    return ", ".join(measuring.all_regimes())
-
-
 def read(path: Path) -> list[dict[str, Any]]:
     """Raises BadData, ZOError."""
     from app.zo.objective import read_jsonl, sst2
@@ -416,10 +413,13 @@ def read(path: Path) -> list[dict[str, Any]]:
     return sst2(path) if path.suffix == ".tsv" else read_jsonl(path)
 
 
-def make_objective(name: ObjectiveName, tokenizer: Any, max_tokens: int = 2048, one_pass: bool = True) -> Objective:
+def make_objective(
+    data: Path, name: ObjectiveName, tokenizer: Any, max_tokens: int = 2048, one_pass: bool = True
+) -> Objective:
+    """Of the name that was asked for; a .tsv holds options, whatever that is."""
     from app.zo.objective import OptionChoice, PreferenceMargin, ResponseLoss
 
-    if name == "options":
+    if name == "options" or data.suffix == ".tsv":
         return OptionChoice(tokenizer, one_pass, max_tokens)
     if name == "preference":
         return PreferenceMargin(tokenizer, max_tokens=max_tokens)
@@ -441,7 +441,7 @@ def _load(found: Found, dtype: DType, device: str) -> tuple[nn.Module, Any]:
     return load(found.folder, dtype, device)
 
 
-def _profile(network: nn.Module, tokenizer: Any, layer: int | None, texts: Path | None) -> LayerProfile:
+def _profile(network: nn.Module, tokenizer: Any, texts: Path | None = None) -> LayerProfile:
     from app.zo.outliers import CALIBRATION, find_dominant_layer
 
     lines: tuple[str, ...] | list[str] = CALIBRATION
@@ -450,7 +450,7 @@ def _profile(network: nn.Module, tokenizer: Any, layer: int | None, texts: Path 
             lines = [line for line in texts.read_text("utf-8").splitlines() if line.strip()]
         except (OSError, UnicodeError) as error:
             raise ZOError(f"{texts} can't be read as text: {error}.") from error
-    return find_dominant_layer(network, tokenizer, lines, layer)
+    return find_dominant_layer(network, tokenizer, lines)
 
 
 def _layer(value: str) -> Any:
@@ -484,7 +484,7 @@ def _progress(progress: Progress) -> None:
         told = "" if accuracy is None else f", accuracy {accuracy:.3f}"
         typer.echo(f"step {progress.step}: validation loss {progress.validation.loss:.4f}{told}", err=True)
     elif progress.step % every == 0 or progress.step == 1:
-        left = f"{progress.seconds_left / 60:.0f} min left" if progress.seconds_left > 90 else "about a minute left"
+        left = f"{progress.seconds_left / 60:.0f} min left" if progress.seconds_left > 90 else "under two minutes left"
         typer.echo(f"step {progress.step} of {progress.steps}: loss {progress.loss:.4f}, {left}", err=True)
 
 

@@ -262,7 +262,7 @@ def fingerprint(tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"{name}\0{_name(tensor.dtype)}\0{list(tensor.shape)}\0".encode())
-        # memoryview rather than numpy: bfloat16 has no numpy type.
+        # Bytes first: bfloat16 has no numpy type.
         digest.update(tensor.view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 

@@ -25,11 +25,10 @@ _PAD_TO = 8
 
 @dataclass(frozen=True)
 class Outcome:
-    """Summed over a batch: losses, examples answered right (None where nothing is chosen), and how many there are."""
+    """Summed over a batch: losses, and examples answered right (None where nothing is chosen)."""
 
     loss: float
     right: int | None
-    count: int
 
 
 class Whole:
@@ -58,7 +57,7 @@ class Whole:
             everywhere = model(padded, attention_mask=mask, use_cache=False).logits
             logits = [everywhere[i, list(row.reads)] for i, row in enumerate(rows)]
         scores = [_scores(row, values.float()) for row, values in zip(rows, logits, strict=True)]
-        return summed(self._objective, [self._examples[i] for i in chosen], scores)[0]
+        return _summed(self._objective, [self._examples[i] for i in chosen], scores)
 
 
 class Packed:
@@ -133,7 +132,7 @@ class Packed:
     ) -> list[Outcome]:
         chosen, plan, hidden = prepared
         examples = [self._examples[i] for i in chosen]
-        return [summed(self._objective, examples, scores)[0] for scores in self._scores(plan, hidden, twins)]
+        return [_summed(self._objective, examples, scores) for scores in self._scores(plan, hidden, twins)]
 
     def _scores(self, plan: Plan, hidden: Tensor, twins: Mapping[int, nn.Module] | None) -> list[list[Tensor]]:
         start, half = (self._first, self._half) if self._frozen else (0, False)
@@ -168,17 +167,7 @@ class Called:
 
     def outcome(self, chosen: Sequence[int]) -> Outcome:
         loss = float(self._objective.evaluate(self._model, [self._raws[i] for i in chosen]))
-        return Outcome(loss * len(chosen), None, len(chosen))
-
-
-def summed(
-    objective: Objective, examples: Sequence[Example], scores: Sequence[Tensor]
-) -> tuple[Outcome, list[list[Tensor]]]:
-    by_example = _by_example(examples, scores)
-    losses = [float(objective.loss(e, s)) for e, s in zip(examples, by_example, strict=True)]
-    right = [objective.right(e, s) for e, s in zip(examples, by_example, strict=True)]
-    answered = None if any(r is None for r in right) else sum(map(bool, right))
-    return Outcome(sum(losses), answered, len(examples)), by_example
+        return Outcome(loss * len(chosen), None)
 
 
 @contextmanager
@@ -197,6 +186,12 @@ def memory_errors() -> Iterator[None]:
             "--batch-size with more --accumulate, --no-both-signs, --part mlp. "
             "--dry-run tells beforehand what a run takes."
         ) from error
+
+
+def _summed(objective: Objective, examples: Sequence[Example], scores: Sequence[Tensor]) -> Outcome:
+    right = [objective.right(e, s) for e, s in zip(examples, _by_example(examples, scores), strict=True)]
+    answered = None if any(r is None for r in right) else sum(map(bool, right))
+    return Outcome(sum(map(float, _losses(objective, examples, scores))), answered)
 
 
 def _losses(objective: Objective, examples: Sequence[Example], scores: Sequence[Tensor]) -> list[Tensor]:

@@ -163,7 +163,7 @@ def rebuilt(model: nn.Module, base_sha256: str, folder: Path) -> tuple[bool | No
     if log.result is None:
         raise ZOError(f"The run in {folder} is not finished: resume it first.")
     delta = TunedLayer.load(folder) if (folder / DELTA_NAME).exists() else None
-    if log.config.layer == "all" and log.config.part != "lora":
+    if log.config.whole_model:
         raise ZOError("The log is of the whole model; a layer is what can be rebuilt.")
     chosen = None if log.config.layer == "all" else log.layers
     initial: dict[str, Tensor] = {}

@@ -91,9 +91,7 @@ class Decoder:
 
     def __init__(self, model: nn.Module) -> None:
         core: Any = getattr(model, "model", None)
-        lacking = [
-            f"model.{name}" for name in ("embed_tokens", "layers", "norm", "rotary_emb") if not hasattr(core, name)
-        ]
+        lacking = [f"model.{name}" for name in _CORE if not hasattr(core, name)]
         lacking += [] if hasattr(model, "lm_head") else ["lm_head"]
         if not lacking:
             lacking = [f"model.layers.*.{name}" for name in _BLOCK if not _has(core.layers[0], name)]

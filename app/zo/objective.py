@@ -257,8 +257,10 @@ def _option_scores(scores: Sequence[Tensor]) -> Tensor:
 
 
 def _lines(path: Path) -> list[str]:
+    """Not by `splitlines`: a text inside JSON may hold U+2028 and the like, which end no line of a file."""
     try:
-        return path.read_text("utf-8").splitlines()
+        with path.open(encoding="utf-8") as file:
+            return list(file)
     except OSError as error:
         raise ZOError(f"{path} can't be read: {error.strerror or error}.") from error
     except UnicodeError as error:

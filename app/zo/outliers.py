@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from statistics import median
 from typing import Any, Literal
@@ -17,9 +17,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from app.zo.master import Master, tuned_parameters
 from app.zo.model import Decoder, Tree
+from app.zo.noise import Rademacher
 from app.zo.objective import Row
-from app.zo.types import ZOError
+from app.zo.types import Config, ZOError
 
 LARGE = 100.0
 RATIO = 1000.0
@@ -116,9 +118,7 @@ def find_dominant_layer(
         why = f"{none}Block {sharpest} has the largest jump: {jumps[sharpest]:.1f} times the block before it."
         return LayerProfile(sharpest, "largest-jump", why, blocks, len(encoded))
     measured = sensitivity(decoder, [Row(tuple(i[:-1]), tuple(range(len(i) - 1)), tuple(i[1:])) for i in encoded])
-    blocks = tuple(
-        BlockProfile(**{**asdict(block), "sensitivity": value}) for block, value in zip(blocks, measured, strict=True)
-    )
+    blocks = tuple(replace(block, sensitivity=value) for block, value in zip(blocks, measured, strict=True))
     steepest = max(range(len(blocks)), key=measured.__getitem__)
     why = (
         f"{none}No jump from one block to the next reaches {_JUMP:.0f} times. Of the squared gradient, as "
@@ -128,35 +128,27 @@ def find_dominant_layer(
 
 
 @torch.no_grad()
-def sensitivity(
-    decoder: Decoder, rows: Sequence[Row], probes: int = 4, epsilon: float = 1e-3, blocks: Sequence[int] | None = None
-) -> list[float]:
+def sensitivity(decoder: Decoder, rows: Sequence[Row], probes: int = 4, epsilon: float = 1e-3) -> list[float]:
     """For each block the mean square of the projected gradient of the rows' loss along Rademacher directions.
 
     Its expectation is the squared norm of the gradient, up to terms of the order of epsilon squared.
     """
-    from app.zo.master import Master, tuned_parameters
-    from app.zo.noise import Rademacher
-    from app.zo.types import Config
-
     plan = decoder.plan(Tree(rows), range(len(rows)))
     hidden = decoder.embed(plan)
     found = []
-    chosen = range(len(decoder.layers)) if blocks is None else blocks
-    for index in range(max(chosen) + 1):
-        if index in chosen:
-            own = tuned_parameters(decoder.model, [index], "all")
-            master = Master(own, Config(layer=index), Rademacher())
-            squares = []
-            for probe in range(probes):
-                losses = []
-                for sign in (1, -1):
-                    master.probe(own, probe, 0, sign * epsilon)
-                    scores = decoder.read(decoder.run(hidden, plan, index), plan)[0]
-                    losses.append(-float(torch.stack([row.mean() for row in scores]).mean()))
-                squares.append(((losses[0] - losses[1]) / (2 * epsilon)) ** 2)
-            master.restore(own)
-            found.append(sum(squares) / probes)
+    for index in range(len(decoder.layers)):
+        own = tuned_parameters(decoder.model, [index], "all")
+        master = Master(own, Config(layer=index), Rademacher())
+        squares = []
+        for probe in range(probes):
+            losses = []
+            for sign in (1, -1):
+                master.probe(own, probe, 0, sign * epsilon)
+                scores = decoder.read(decoder.run(hidden, plan, index), plan)[0]
+                losses.append(-float(torch.stack([row.mean() for row in scores]).mean()))
+            squares.append(((losses[0] - losses[1]) / (2 * epsilon)) ** 2)
+        master.restore(own)
+        found.append(sum(squares) / probes)
         hidden = decoder.run(hidden, plan, index, index + 1, whole=True)
     return found
 

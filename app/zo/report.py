@@ -23,18 +23,20 @@ def profile_page(model_id: str, profile: LayerProfile, path: Path) -> None:
 
 
 def sweep_page(model_id: str, profile: LayerProfile, runs: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Validation loss reached by tuning each block, beside the activations."""
+    """Validation loss reached by tuning each block, beside the activations; runs that diverged have none."""
     from plotly.graph_objects import Figure, Scatter
 
-    best = best_by_layer(runs)
-    layers = sorted(best)
-    figure = Figure(
-        [Scatter(x=layers, y=[best[n]["loss"] for n in layers], mode="lines+markers", name="validation loss")]
-    )
+    ended = [run for run in runs if run["loss"] is not None]
+    losses = {
+        layer: min(run["loss"] for run in ended if run["layer"] == layer)
+        for layer in sorted({run["layer"] for run in ended})
+    }
+    figure = Figure([Scatter(x=[*losses], y=[*losses.values()], mode="lines+markers", name="validation loss")])
     _titled(figure, "Validation loss after tuning that block alone (best rate)", "block", "loss")
-    losses = {n: best[n]["loss"] for n in layers}
-    told = (
-        f"The finder names block {profile.layer}; the lowest validation loss is at block {min(layers, key=losses.get)}."  # type: ignore[arg-type]
+    told = f"The finder names block {profile.layer}; " + (
+        f"the lowest validation loss is at block {min(losses, key=losses.__getitem__)}."
+        if losses
+        else "every run diverged, so nothing can be compared: sweep again at lower rates."
     )
     write(path, f"Sweep over the blocks of {model_id}", told, [figure, _profile_figure(profile)], {"runs": list(runs)})
 
@@ -65,14 +67,6 @@ def bench_page(found: Mapping[str, Any], path: Path) -> None:
     write(path, "What a step costs", told, [figure], found)
 
 
-def best_by_layer(runs: Sequence[Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
-    best: dict[int, Mapping[str, Any]] = {}
-    for run in runs:
-        if run["layer"] not in best or run["loss"] < best[run["layer"]]["loss"]:
-            best[run["layer"]] = run
-    return best
-
-
 def write(path: Path, title: str, told: str, figures: Sequence[Any], facts: Mapping[str, Any]) -> None:
     drawn = "".join(
         figure.to_html(full_html=False, include_plotlyjs=i == 0, config={"displaylogo": False})
@@ -99,8 +93,8 @@ def _profile_figure(profile: LayerProfile) -> Any:
             Scatter(x=blocks, y=[b.ratio for b in profile.blocks], mode="lines+markers", name="largest / median"),
         ]
     )
-    for bound, name in ((LARGE, "100"), (RATIO, "1000")):
-        figure.add_hline(y=bound, line_dash="dot", annotation_text=name)
+    for bound in (LARGE, RATIO):
+        figure.add_hline(y=bound, line_dash="dot", annotation_text=f"{bound:g}")
     figure.add_vline(x=profile.layer, line_dash="dash", annotation_text=f"block {profile.layer} ({profile.rule})")
     figure.update_yaxes(type="log")
     _titled(figure, "Activations at each block's output", "block", "magnitude")

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from app.zo.types import Base, Config, Diverged, ZOError
 PROGRESS_NAME = "progress.jsonl"
 _WINDOW = 20
 """Steps over which a loss is averaged before it is called diverged."""
+_OVERFLOW = "In half precision activations may overflow: use bfloat16 or float32; otherwise lower --rate or --epsilon."
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ class ZOTrainer:
         self.decoder.check()
         self.layers = self._resolve(dominant)
         self._chosen = None if config.layer == "all" else self.layers
-        self._first = 0 if config.layer == "all" else min(self.layers)
+        self._first = min(self.layers)
         remove_lora(self.decoder.layers)
         if config.part == "lora":
             add_lora(self.decoder.layers, self.layers, config.lora_rank, config.lora_alpha, config.seed)
@@ -150,8 +152,7 @@ class ZOTrainer:
         if isinstance(objective, CallableObjective) and (config.packed or config.method == "adamw"):
             raise ZOError("A function as objective runs the whole model: use packed=False and method='zo'.")
         self._noise = noise.make(config.noise, self.decoder.device)
-        whole_model = config.layer == "all" and config.part != "lora"
-        self._initial = {} if whole_model else {n: t.detach().cpu().clone() for n, t in self.tensors.items()}
+        self._initial = {} if config.whole_model else {n: t.detach().cpu().clone() for n, t in self.tensors.items()}
         self._twins, self._twin_tensors = self._make_twins() if config.both_signs else ({}, {})
         self.master: Master | None = None
         self._in_place: InPlace | baselines.PublishedLoop | None = None
@@ -176,7 +177,7 @@ class ZOTrainer:
     def step(self, batch: Any, step: int) -> tuple[list[float], float]:
         """Probe `queries` times, update, and leave the model at its new values.
 
-        `batch` is what `batches` gives. Returns the projected gradients, rounded to float32, and the mean loss.
+        `batch` comes of the method `batch`. Returns the projected gradients, rounded to float32, and the mean loss.
         """
         if self._optimiser is not None:
             return [], self._descend(batch, step)
@@ -281,7 +282,10 @@ class ZOTrainer:
 
     @torch.no_grad()
     def evaluate(self, source: Any, count: int) -> tuple[float, float | None]:
-        """Mean loss and accuracy (None where nothing is chosen) of all examples, the model as it stands."""
+        """Mean loss and accuracy (None where nothing is chosen) of all examples, the model as it stands.
+
+        Raises Diverged for a loss that is no number: no step could be chosen by it.
+        """
         with self.clock.part("validation"):
             outcomes = []
             share = range(self._rank, count, self._world)
@@ -291,7 +295,12 @@ class ZOTrainer:
             sums = torch.tensor([sum(o.loss for o in outcomes), sum(r or 0 for r in right)], dtype=torch.float64)
             if self._world > 1:
                 torch.distributed.all_reduce(sums)
-        return float(sums[0]) / count, None if None in right else float(sums[1]) / count
+        loss = float(sums[0]) / count
+        if not math.isfinite(loss):
+            raise Diverged(
+                f"On the examples to validate by the loss is {loss}, so that no step can be chosen. {_OVERFLOW}"
+            )
+        return loss, None if None in right else float(sums[1]) / count
 
     # -- a run
 
@@ -424,7 +433,6 @@ class ZOTrainer:
     def _finish(self, run: _Run, out: Path | None, steps: int, seconds: float, delta_dtype: torch.dtype) -> Result:
         stopped = "early" if steps < self.config.steps else "done"
         best = run.best_step() if run.validations else steps
-        whole_model = self.config.layer == "all" and self.config.part != "lora"
         facts = {
             "steps": steps,
             "best_step": best,
@@ -435,7 +443,7 @@ class ZOTrainer:
         tuned = log = None
         if self.config.method == "zo":
             log = run.log.finished(facts, run.gradients)
-        if not whole_model:
+        if not self.config.whole_model:
             values = run.snapshot if best < steps and run.snapshot else self._values()
             changed, before = deltas(values, self.model, self._initial, delta_dtype)
             tuned = TunedLayer(
@@ -451,7 +459,7 @@ class ZOTrainer:
 
     def _values(self) -> dict[str, Tensor]:
         """The tuned tensors now, in float32; a copy, except for whole models, of which none is kept."""
-        if self.config.layer == "all" and self.config.part != "lora":
+        if self.config.whole_model:
             return {}
         values = self.master.values if self.master is not None else self.tensors
         return {name: value.detach().float().cpu().clone() for name, value in values.items()}
@@ -474,8 +482,8 @@ class ZOTrainer:
             for step in range(steps):
                 batch = self.batch(source, len(training), step)
                 if self._optimiser is not None:
-                    for tensor in (part.mean_loss(prepared) for part, prepared in batch):
-                        tensor.backward()
+                    for part, prepared in batch:
+                        part.mean_loss(prepared).backward()
                     self._optimiser.zero_grad()
                 else:
                     for query in range(self.config.queries):
@@ -590,16 +598,10 @@ def _at(seed: int, position: int, count: int) -> int:
     return _order(seed, epoch, count)[position % count]
 
 
-_orders: dict[tuple[int, int, int], list[int]] = {}
-
-
-def _order(seed: int, epoch: int, count: int) -> list[int]:
-    if (seed, epoch, count) not in _orders:
-        if len(_orders) > 8:
-            _orders.clear()
-        generator = torch.Generator().manual_seed(noise.mix(seed, 2, epoch) & (2**63 - 1))
-        _orders[seed, epoch, count] = torch.randperm(count, generator=generator).tolist()
-    return _orders[seed, epoch, count]
+@lru_cache(maxsize=8)
+def _order(seed: int, epoch: int, count: int) -> tuple[int, ...]:
+    generator = torch.Generator().manual_seed(noise.mix(seed, 2, epoch) & (2**63 - 1))
+    return tuple(torch.randperm(count, generator=generator).tolist())
 
 
 def _ranks() -> tuple[int, int]:
@@ -618,8 +620,7 @@ def _check_loss(plus: float, minus: float, step: int) -> None:
     if not (math.isfinite(plus) and math.isfinite(minus)):
         raise Diverged(
             f"At step {step} the loss is {plus if not math.isfinite(plus) else minus}, so that nothing can be learnt "
-            "from it. In half precision activations may overflow: use bfloat16 or float32; otherwise lower --rate or "
-            "--epsilon. The log up to this step is kept."
+            f"from it. {_OVERFLOW} The log up to this step is kept."
         )
     if plus == 0 and minus == 0:
         raise Diverged(

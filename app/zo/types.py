@@ -113,7 +113,7 @@ class Config:
         self._check_switches()
 
     def _check_switches(self) -> None:
-        if self.both_signs and self.layer == "all" and self.part != "lora":
+        if self.both_signs and self.whole_model:
             raise ZOError("both_signs with layer='all' would hold the model twice; switch it off, or tune one layer.")
         if self.both_signs and not self.master:
             raise ZOError("both_signs needs the master copy; switch both off, or neither.")
@@ -131,6 +131,11 @@ class Config:
         numbers = () if isinstance(layer, str) else (layer,) if isinstance(layer, int) else layer
         if not isinstance(layer, str) and (not numbers or any(n < 0 for n in numbers)):
             raise ZOError(f"layer is {layer}; blocks are counted from 0.")
+
+    @property
+    def whole_model(self) -> bool:
+        """Whether all parameters are tuned, embeddings too, so that there is no layer to keep as a delta."""
+        return self.layer == "all" and self.part != "lora"
 
     def as_json(self) -> dict[str, Any]:
         return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}

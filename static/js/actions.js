@@ -1,6 +1,6 @@
 // What a writer can do to versions. Each: typed text first goes in, then one call, then the store.
 import { get, post, Problem } from "./api.js";
-import { announce, pause } from "./dom.js";
+import { announce, sleep } from "./dom.js";
 import { notice } from "./notices.js";
 import * as outbox from "./outbox.js";
 import { record } from "./recorder.js";
@@ -60,7 +60,7 @@ async function onceLoaded(work) {
       return await work();
     } catch (problem) {
       if (problem.code !== "model-loading") throw problem;
-      await pause(LOADING_EVERY);
+      await sleep(LOADING_EVERY);
     }
   }
 }

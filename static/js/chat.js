@@ -12,6 +12,7 @@ import { capital, flagWords, ledgerFlags } from "./words.js";
 
 const { state } = store;
 const OWN = "own-prompt";
+/** Pixels from the end of the log within which it follows what comes. */
 const NEAR_END = 80;
 let log = null;
 let field = null;
@@ -90,7 +91,7 @@ async function copy(version) {
 
 // ── Drawing ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const numberOf = (id) => store.numberOf(id);
+const { numberOf } = store;
 const paragraphWords = (id) => (numberOf(id) ? `paragraph ${numberOf(id)}` : "a paragraph that is gone");
 const button = (words, act, key, kind = "button") => el("button", { class: kind, type: "button", data: { key }, onclick: act }, words);
 
@@ -141,10 +142,12 @@ function keyOf(turn) {
   return JSON.stringify([turn.id, turn.status, turn.position, turn.stopping, version?.id, heads, turn.problem?.code, Boolean(turn.partial?.[0])]);
 }
 
+const isAtEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END;
+
 function draw() {
   if (!log) return;
   const all = turns();
-  const pinned = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END;
+  const pinned = isAtEnd();
   const ids = new Set(all.map((turn) => turn.id));
   for (const [id, { node }] of drawn) {
     if (ids.has(id)) continue;
@@ -172,7 +175,7 @@ function draw() {
 
 /** A word touches nothing but its own turn. */
 function drawWords() {
-  const pinned = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END;
+  const pinned = isAtEnd();
   for (const generation of state.generations.values()) {
     const parts = drawn.get(generation.id);
     const text = generation.partial?.[0];

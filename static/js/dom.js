@@ -16,6 +16,8 @@ export function el(tag, props = {}, ...children) {
   return node;
 }
 
+export const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
 export function svg(tag, attributes = {}) {
   const node = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
@@ -89,8 +91,6 @@ export function uuid() {
   const hex = [...bytes].map((b) => b.toString(16).padStart(2, "0")).join("");
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
-
-export const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 let clearing = 0;
 let said = { text: "", at: 0 };

@@ -66,7 +66,7 @@ function button(words, name, key, press) {
     class: "button", type: "button", data: { key }, "aria-label": `${words}: ${name}`,
     "aria-disabled": allowed ? null : "true", title: allowed || busy ? null : view.fixed || "The model is still loading.",
     onclick: () => { if (allowed) press(); },
-  }, busy === key ? "One moment …" : words);
+  }, busy === key ? "One moment…" : words);
 }
 
 function plainRow() {

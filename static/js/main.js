@@ -7,7 +7,7 @@ import * as combine from "./combine.js";
 import * as compare from "./compare.js";
 import * as correct from "./correct.js";
 import * as conflict from "./conflict.js";
-import { byId, icon, pause } from "./dom.js";
+import { byId, icon, sleep } from "./dom.js";
 import * as drafts from "./drafts.js";
 import * as editor from "./editor.js";
 import * as files from "./files.js";
@@ -49,7 +49,7 @@ async function insist(work, says) {
         throw problem;
       }
       notice(`${says} Trying again…`, { bad: true, seconds: wait / 1000 });
-      await pause(wait);
+      await sleep(wait);
     }
   }
 }

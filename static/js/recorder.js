@@ -1,7 +1,7 @@
 // The writing session's log: numbered here, stored here, sent at most once a second until the server has it.
 import { post } from "./api.js";
 import * as disk from "./disk.js";
-import { pause } from "./dom.js";
+import { sleep } from "./dom.js";
 import { state } from "./store.js";
 import { claim, ifGone, tab } from "./tabs.js";
 import { fitting } from "./textwork.js";
@@ -37,7 +37,7 @@ export async function delivered() {
   while (waiting.length && waiting[0].seq <= upTo) {
     clearTimeout(timer);
     await send();
-    if (waiting.length && waiting[0].seq <= upTo) await pause(200);
+    if (waiting.length && waiting[0].seq <= upTo) await sleep(200);
   }
 }
 

@@ -111,14 +111,21 @@ def test_compare_with_a_file(tuned: Any, comparisons: list[Any], tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [["tune", "--steps", "0"], ["tune", "--rate", "nan"], ["tune", "--rate", "-1"], ["tune", "--data", "/none"],
-     ["export"], ["serve"], ["tunee"]],
-)  # fmt: skip
-def test_bad_arguments_are_refused(arguments: list[str], data_dir: Path, tiny_folder: Path) -> None:
-    code, _, err = run(*arguments, SPATIAL_DATA_DIR=data_dir, SPATIAL_MODEL=tiny_folder)
-    assert code in (1, 2)
-    assert err.strip()
+    ("arguments", "named"),
+    [
+        (["tune", "--steps", "0"], "--steps"),
+        (["tune", "--rate", "nan"], "--rate"),
+        (["tune", "--rate", "-1"], "--rate"),
+        (["tune", "--data", "/none"], "/none"),
+        (["export"], "--out"),
+        (["serve"], "ID|off|default"),
+        (["tunee"], "tunee"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments: list[str], named: str, data_dir: Path, tiny_folder: Path) -> None:
+    code, _, err = run(*arguments, SPATIAL_DATA_DIR=data_dir, SPATIAL_MODEL=tiny_folder, COLUMNS=200)
+    assert code == 2, "before anything is looked at: what is stored would be too little, which is code 1"
+    assert named in err
 
 
 def test_a_bad_line_is_named(tmp_path: Path) -> None:

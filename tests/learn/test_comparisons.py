@@ -95,6 +95,8 @@ def test_too_little_is_told_in_words(comparisons: list[Comparison]) -> None:
 
 def test_a_file_comes_back_as_it_was_and_is_its_owners(comparisons: list[Comparison], tmp_path: Path) -> None:
     path = tmp_path / "confirmed.jsonl"
+    odd = comparisons[0].chosen.model_copy(update={"response": " a line\u2028and another\x85 of one text"})
+    comparisons = [comparisons[0].model_copy(update={"chosen": odd}), *comparisons[1:]]
     pairing.write(comparisons, path)
     assert pairing.read(path) == comparisons
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -101,9 +101,17 @@ def test_undone_restored_and_deleted_choices_no_longer_count(app: FastAPI, clien
 def test_combined_and_typed_versions_teach_nothing(app: FastAPI, client: TestClient) -> None:
     allow(client)
     desk = Desk(client, "Cells divide. They age.")
-    paragraph = desk.paragraphs()[0]
-    desk.type(paragraph, "Cells divide. They age a lot.")
-    assert exported(app) == []
+    head = desk.type(desk.paragraphs()[0], "Cells divide. They age a lot.")["id"]
+    one, other, *_ = [data["version"]["id"] for name, data in desk.revise(head) if name == "version"]
+    asked = ok(client.post("/api/generations", json={"version_id": one, "other_version_id": other, "mix": 0.5}), 201)
+    [joined] = [data["version"]["id"] for name, data in desk.run(asked["id"]) if name == "version"]
+    ok(client.post(f"/api/versions/{joined}/confirm", json={"base": head}))
+    for of_the_label in (one, other):
+        ok(client.post(f"/api/versions/{of_the_label}/discard"))
+    assert exported(app) == [], "what was discarded is no sibling of what was confirmed"
+    ok(client.post(f"/api/versions/{one}/restore"))
+    ok(client.post(f"/api/versions/{one}/confirm", json={"base": joined}))
+    assert [c.chosen.version for c in exported(app)] == [one]
 
 
 def test_bad_requests_are_refused_in_words(client: TestClient) -> None:

@@ -226,6 +226,14 @@ def test_a_mistake_in_the_form_names_the_line_and_keeps_what_was_written(admin: 
     assert 'value="Mine &amp; &lt;b&gt;only&lt;/b&gt;"' in refused.text
 
 
+@pytest.mark.parametrize(("count", "shown"), [("²", 3), ("9" * 5000, 3), ("", 3), ("0", 2), ("3", 4), ("99", 24)])
+def test_a_topic_more_whatever_number_was_sent(admin: TestClient, count: str, shown: int) -> None:
+    page = admin.post("/admin/studies/new", data={"topics": count, "add-topic": "1"})
+    assert page.status_code == 200
+    assert page.text.count('data-topic="t') == shown
+    assert admin.post("/admin/studies/new", data={"topics": count}).status_code == 422
+
+
 def test_a_mistake_in_a_protocol_names_its_line_and_keeps_the_text(admin: TestClient) -> None:
     text = SHORT.replace("seed: 7", "sead: 7")
     refused = admin.post("/admin/studies/import", data={"protocol": text})
@@ -327,6 +335,7 @@ def test_codes_are_read_from_the_right_column(text: str, wanted: list[str]) -> N
         ("name,code\nJane,\n", "Line 2: there is no code"),
         ("code\n", "no code under it"),
         ("  \n", "There is no code in it"),
+        (",,\n,,\n", "There is no code in it"),
         ('P1\n"P2\n', "can't be read as CSV"),
     ],
 )

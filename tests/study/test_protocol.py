@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 
-from app.study import protocol, questionnaires
+from app.study import protocol
 from app.study.protocol import Mistake, Protocol, parse
 from app.study.questionnaires import Instrument, Item, Option, checked
 from tests.study.people import SHORT
@@ -78,6 +77,22 @@ def test_what_is_no_protocol_at_all(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("name: short  # ours", "name: short-2  # ours"),
+        ('name: "short"', "name: short-2"),
+        ('"name": short', '"name": short-2'),
+    ],
+)
+def test_another_name_leaves_all_else_as_it_was(line: str, wanted: str) -> None:
+    made = protocol.renamed(SHORT.replace("name: short", line, 1), "short-2")
+    assert made == SHORT.replace("name: short", wanted, 1)
+    assert parse(made).name == "short-2"
+    indented = "".join(f"  {line}\n" for line in SHORT.split("\n"))
+    assert parse(protocol.renamed(indented, "short-2")).name == "short-2"
+
+
 def test_the_way_of_an_arm() -> None:
     found = parse(SHORT)
     arms = [{"condition": a.condition, "topic": a.topic} for a in found.cells[0].arms]
@@ -96,14 +111,8 @@ def test_what_is_frozen_is_read_back_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("name", ["two-conditions", "ablation-without-muse"])
-def test_the_ready_protocols_stand(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = protocol.templates()[name]
-    asked = {i.strip() for found in re.findall(r"instruments: \[(.*)\]", text) for i in found.split(",")}
-    known = questionnaires.built_in()
-    for i in asked - set(known):  # until they are there, any will do
-        stand_in = Instrument(id=i, version="1", name=i, items=(Item(id="a", text="A", kind="text"),))
-        monkeypatch.setitem(known, i, stand_in)
-    found = parse(text)
+def test_the_ready_protocols_stand(name: str) -> None:
+    found = parse(protocol.templates()[name])
     assert len(found.cells) == {"two-conditions": 4, "ablation-without-muse": 18}[name]
     words = [len(t.draft.split()) for t in found.topics]
     assert max(words) - min(words) <= 20, words  # matched in length
@@ -113,6 +122,7 @@ def test_the_ready_protocols_stand(name: str, monkeypatch: pytest.MonkeyPatch) -
     ("item", "value", "stored"),
     [
         (Item(id="a", text="", kind="scale", step=5), 45, 45),
+        (Item(id="a", text="", kind="scale", high=1, step=0.1), 0.3, 0.3),
         (Item(id="a", text="", kind="likert", low=1, high=7), 7, 7),
         (Item(id="a", text="", kind="number", low=18, high=99), 30.5, 30.5),
         (Item(id="a", text="", kind="choices", options=XY), ["y", "x"], ["x", "y"]),
@@ -122,7 +132,8 @@ def test_the_ready_protocols_stand(name: str, monkeypatch: pytest.MonkeyPatch) -
 )  # fmt: skip
 def test_answers_that_fit(item: Item, value: object, stored: object) -> None:
     assert checked(item, value, ("spatial", "baseline")) == stored
-    for wrong in (None, {}, 1e9, "nobody" if item.kind != "text" else 5, ["z"]):
+    between = [item.low + item.step / 2] if item.kind in ("scale", "likert") else []
+    for wrong in (None, {}, 1e9, "nobody" if item.kind != "text" else 5, ["z"], *between):
         with pytest.raises(ValueError, match=r"\.$"):
             checked(item, wrong, ("spatial", "baseline"))
 

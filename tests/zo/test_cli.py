@@ -98,6 +98,7 @@ def test_what_a_program_reads_is_json(small, tmp_path):
         (["tune", "{small}", "{data}", "--out", "{out}", "--batch-size", "99"], "more than the 16 examples"),
         (["replay", "{small}", "{out}"], "can't be read"),
         (["bench", "--model", "{small}", "--data", "{data}", "--regimes", "magic"], "tuned-mezo"),
+        (["bench", "--model", "{small}", "--data", "{data}", "--layer", "1,2"], "--layer"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

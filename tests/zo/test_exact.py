@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -13,7 +14,7 @@ from app.zo.layer import LOG_NAME, SeedLog, TunedLayer, fingerprint
 from app.zo.master import rebuilt, replay
 from app.zo.model import Decoder, Tree
 from app.zo.noise import Rademacher
-from app.zo.objective import CallableObjective, OptionChoice, PreferenceMargin, ResponseLoss
+from app.zo.objective import CallableObjective, Example, OptionChoice, PreferenceMargin, ResponseLoss
 from app.zo.trainer import ZOTrainer
 from app.zo.types import Config
 from tests.zo.conftest import tiny
@@ -195,18 +196,31 @@ def test_the_mean_of_the_estimate_is_the_gradient(letters, responses):
     assert float(sum((mean[n] * true[n]).sum() for n in true)) / norm**2 > 0.5
 
 
+def test_the_losses_are_what_their_formulas_say(letters):
+    scores = [torch.tensor([-1.0, -3.0]), torch.tensor([-4.0]), torch.tensor([-2.0])]
+    assert float(ResponseLoss(letters).loss(Example(()), scores[:1])) == 2
+    logits = torch.tensor([0.0, math.log(3)])
+    assert float(OptionChoice(letters).loss(Example((), label=1), [logits])) == pytest.approx(-math.log(3 / 4))
+    assert float(OptionChoice(letters).loss(Example((), label=2), scores)) == pytest.approx(math.log(2 + math.exp(-2)))
+    # Two nats a token likelier than the one, as likely as the other.
+    wanted = (math.log(1 + math.exp(-2 * 2)) + math.log(2)) / 2
+    assert float(PreferenceMargin(letters, beta=2).loss(Example(()), scores)) == pytest.approx(wanted)
+
+
 def test_preference_and_functions_of_ones_own_go_the_same_way(build, letters):
     raws = [{"prompt": f"say {i}", "chosen": f"good {i}", "rejected": ["bad", f"worse {i}"]} for i in range(8)]
     trainer = ZOTrainer(build(), PreferenceMargin(letters), replace(BASE, steps=2))
     result = trainer.fit(raws, raws)
-    assert 0 <= result.validations[0].accuracy <= 1
+    assert result.validations[0].loss == pytest.approx(_by_hand(build(), PreferenceMargin(letters), raws), abs=FLOAT32)
 
     def loss(model, batch):
         ids = torch.tensor([[2 + ord(c) % 60 for c in raw["prompt"]] for raw in batch])
         return float(model(ids).logits.logsumexp(-1).mean())
 
     own = ZOTrainer(build(), CallableObjective(loss), replace(BASE, steps=2, **WHOLE))
-    assert len(own.fit(raws).log.gradients) == 2
+    result = own.fit(raws, raws)
+    assert result.validations[0].loss == pytest.approx(loss(build(), raws), abs=FLOAT32)
+    assert all(gradient for (gradient,) in result.log.gradients), "the function saw the probes"
 
 
 def test_adamw_on_the_layer_learns_more_in_as_many_steps(build, letters, choices):

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from app.zo.outliers import CALIBRATION, find_dominant_layer, sensitivity
+from app.zo.report import sweep_page
 from app.zo.types import ZOError
 from tests.zo.conftest import tiny
 
@@ -67,6 +68,13 @@ def test_without_any_outlier_probes_decide_and_it_says_so(letters, build):
 def test_a_layer_asked_for_overrides_and_is_told_so(letters):
     profile = find_dominant_layer(with_outlier(1, 1e6), letters, TEXTS, layer=3)
     assert (profile.layer, profile.rule) == (3, "override")
+
+
+def test_a_sweep_whose_runs_all_diverged_is_drawn_and_says_so(letters, tmp_path):
+    profile = find_dominant_layer(with_outlier(1, 1e6), letters, TEXTS)
+    runs = [{"layer": layer, "rate": 1.0, "loss": None} for layer in (1, 2)]
+    sweep_page("tiny", profile, runs, tmp_path / "sweep.html")
+    assert "every run diverged" in (tmp_path / "sweep.html").read_text()
 
 
 def test_too_few_texts_or_no_such_block_are_refused(letters):

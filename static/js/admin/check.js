@@ -1,6 +1,6 @@
 // The readiness check without leaving the page, and the progress of a dry run.
 import { get, send } from "../api.js";
-import { announce, byId, el } from "../dom.js";
+import { announce, byId, el, sleep } from "../dom.js";
 
 const form = byId("check-form");
 const list = byId("checks");
@@ -37,7 +37,7 @@ function show(checks) {
 const dry = byId("dry-run");
 async function follow() {
   for (;;) {
-    await new Promise((resolve) => { setTimeout(resolve, 1000); });
+    await sleep(1000);
     let run;
     try {
       run = await get(`/admin/studies/${dry.dataset.study}/dry-run.json`);

@@ -1,6 +1,6 @@
 // How far an export is, while the browser downloads it. Each needs a key of its own.
 import { get } from "../api.js";
-import { announce, byId, uuid } from "../dom.js";
+import { announce, byId, sleep, uuid } from "../dom.js";
 
 const link = byId("export");
 let following = false;
@@ -22,7 +22,7 @@ async function follow(path) {
   const words = byId("export-words");
   const bar = byId("export-bar");
   for (let misses = 0; misses < 10;) {
-    await new Promise((resolve) => { setTimeout(resolve, 500); });
+    await sleep(500);
     let run;
     try {
       run = await get(path);

@@ -1,6 +1,6 @@
 // The monitor: asked for every two seconds, and only what changed is changed on the page.
 import { get } from "../api.js";
-import { announce, byId, el } from "../dom.js";
+import { announce, byId, el, sleep } from "../dom.js";
 
 const EVERY = 2000;
 const rows = byId("rows");
@@ -137,6 +137,6 @@ async function look() {
 draw(JSON.parse(byId("snapshot").textContent));
 say(fresh, "refreshes by itself", "dim");
 for (;;) {
-  await new Promise((resolve) => { setTimeout(resolve, EVERY); });
+  await sleep(EVERY);
   if (!document.hidden) await look();
 }

@@ -1,5 +1,5 @@
 // The study bar over the desk: which step, how much time, and the way on.
-import { byId, el } from "../dom.js";
+import { byId, el, sleep } from "../dom.js";
 import { Problem } from "../api.js";
 import { notice } from "../notices.js";
 import * as outbox from "../outbox.js";
@@ -13,7 +13,7 @@ async function leave(more = {}) {
   done.disabled = true;
   try {
     // Time is up: what can't be stored in a few seconds is no longer taken by the server either.
-    if (more.time_up) await Promise.race([outbox.settled(), new Promise((resolve) => { setTimeout(resolve, SOON); })]).catch(() => {});
+    if (more.time_up) await Promise.race([outbox.settled(), sleep(SOON)]).catch(() => {});
     else await outbox.settled();
     document.body.inert = true; // what is typed from here on belongs to no step
     await session.advance(more);

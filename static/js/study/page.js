@@ -1,6 +1,6 @@
 // A step that is a page: consent, questions, text, break, the end.
 import { Problem } from "../api.js";
-import { byId } from "../dom.js";
+import { byId, sleep } from "../dom.js";
 import * as recorder from "../recorder.js";
 import * as form from "./form.js";
 import * as session from "./session.js";
@@ -65,7 +65,7 @@ async function debrief() {
       if (!(problem instanceof Problem)) throw problem;
       if (problem.status === 401) return;
       complain(problem.sentence);
-      await new Promise((resolve) => { setTimeout(resolve, (problem.retryAfter ?? 3) * 1000); });
+      await sleep((problem.retryAfter ?? 3) * 1000);
       complain("");
     }
   }

@@ -1,7 +1,8 @@
 // A participant's page: which tab it is, whether it may act, how much time is left. Asked of the server every few seconds.
 import { post, Problem } from "../api.js";
-import { announce, byId, el, uuid } from "../dom.js";
+import { announce, byId, el, sleep, uuid } from "../dom.js";
 import * as recorder from "../recorder.js";
+import { plural } from "../words.js";
 import { forget } from "./drafts.js";
 
 const EVERY = 5000;
@@ -89,7 +90,7 @@ function apply(state) {
   }
   if (stopped || (covering && covering !== "narrow")) {
     // It had stood still: what this page shows may be old.
-    if (stopped || ["blocked"].includes(covering)) {
+    if (stopped || covering === "blocked") {
       go();
       return false;
     }
@@ -144,7 +145,7 @@ export async function start() {
       break;
     } catch (problem) {
       if (!(problem instanceof Problem) || (problem.status >= 400 && problem.status < 500)) break;
-      await new Promise((resolve) => { setTimeout(resolve, wait); });
+      await sleep(wait);
     }
   }
   beReady();
@@ -173,7 +174,7 @@ export async function send(path, more = {}, options = {}) {
 
 /** On to the next step, once all that was noted here is stored; what can't be is claimed, and comes later. */
 export async function advance(more = {}) {
-  await Promise.race([recorder.delivered(), new Promise((resolve) => { setTimeout(resolve, 3000); })]);
+  await Promise.race([recorder.delivered(), sleep(3000)]);
   await send("advance", { recorders: recorder.numbered(), ...more });
   go();
 }
@@ -207,7 +208,7 @@ function tick() {
   box.dataset.state = seconds <= 0 ? "over" : clock.warn ? "warn" : "run";
   if (clock.warn && !warned && seconds > 0) {
     warned = true;
-    announce(`${Math.max(1, Math.round(seconds / 60))} minutes are left for this step.`);
+    announce(`${plural(Math.max(1, Math.round(seconds / 60)), "minute is", "minutes are")} left for this step.`);
   }
   if (seconds <= 0 && clock.hard_stop && !leaving && !clock.paused && Date.now() - ending > 4000) {
     ending = Date.now();
@@ -248,7 +249,7 @@ function askToStop() {
   };
   dialog.replaceChildren(
     el("h2", { id: "study-dialog-heading" }, "Stop taking part?"),
-    el("p", {}, "You may stop at any time, without a reason. Say what shall become of what was kept so far."),
+    el("p", {}, "You may stop at any time, without a reason. Choose what happens to what was kept so far."),
     trouble,
     el("div", { class: "study-choices" },
       button("Go on with the study", () => dialog.close()),

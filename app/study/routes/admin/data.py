@@ -5,18 +5,17 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Any
 
 import structlog
 from fastapi import APIRouter
-from fastapi import Path as FromPath
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from sqlalchemy.orm import Session
 
 from app.db.base import new_id
 from app.study import analysis, records, replay, store
 from app.study.models import Participant
-from app.study.routes.admin.shared import Admin, Id
+from app.study.routes.admin.shared import NO_STORE, Admin, Id, Key
 from app.study.routes.admin.studies import shared
 from app.web import security
 from app.web.errors import Problem
@@ -24,8 +23,6 @@ from app.web.static import plotly_version
 
 log = structlog.get_logger()
 router = APIRouter()
-NO_STORE = {"Cache-Control": "no-store"}
-Key = Annotated[str, FromPath(pattern=r"^[0-9a-f-]{8,64}$")]
 QUEUED_CHUNKS = 16
 """Pieces of the zip that wait for a slow connection; then the writing waits too."""
 CHUNK_BYTES = 1 << 16

@@ -9,33 +9,31 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from app.study import addresses, monitor, selftest, store
-from app.study.models import Study
+from app.study import monitor, selftest, store
 from app.study.pilot import DryRun, dry_run
-from app.study.routes.admin.shared import Admin, Id, TheForm, to
+from app.study.routes.admin.shared import NO_STORE, Admin, Id, TheForm, to
 from app.study.routes.admin.studies import shared
 from app.web.errors import Problem
 
 router = APIRouter()
-NO_STORE = {"Cache-Control": "no-store"}
 
 
-def _snapshot(admin: Admin, study_id: str) -> tuple[Study, dict[str, Any], dict[str, Any]]:
+def _snapshot(admin: Admin, study_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
     with admin.database.read() as session:
         study = store.study(session, study_id)
         found = monitor.snapshot(session, study, admin.studio, admin.settings.data_dir)
-        return study, found, shared(session, study, "live")
+        return found, shared(session, study, "live")
 
 
 @router.get("/studies/{study_id}/live")
 def live(admin: Admin, study_id: Id) -> Response:
-    _, found, context = _snapshot(admin, study_id)
+    found, context = _snapshot(admin, study_id)
     return admin.page("live", {**context, "snapshot": found})
 
 
 @router.get("/studies/{study_id}/live.json")
 def live_json(admin: Admin, study_id: Id) -> Response:
-    _, found, _ = _snapshot(admin, study_id)
+    found, _ = _snapshot(admin, study_id)
     return JSONResponse(found, headers=NO_STORE)
 
 
@@ -63,7 +61,7 @@ async def _checked(admin: Admin, study_id: str, form: TheForm) -> list[selftest.
         admin.studio,
         admin.settings.data_dir,
         admin.who.session_id,
-        addresses.offered(admin.settings, str(admin.request.base_url).rstrip("/")),
+        admin.offered,
         study_id,
         int(ms) if ms.isdecimal() and len(ms) < 16 else None,
     )

@@ -12,24 +12,20 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from fastapi import Path as FromPath
 from fastapi.responses import Response
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.db.backup import BackupError, backup
-from app.study import addresses, erase, flow, roster, service, store
-from app.study.models import Facilitator, Note, Participant, Receipt
-from app.study.routes.admin.shared import Admin, Id, TheForm, to, tried
-from app.study.routes.admin.studies import cells, form_key, shared
+from app.db.base import new_id
+from app.study import addresses, clocks, erase, flow, roster, service, store
+from app.study.models import Participant, Progress
+from app.study.routes.admin.shared import NO_STORE, Admin, Id, Key, TheForm, to, tried
+from app.study.routes.admin.studies import cells, shared
 from app.web.errors import Problem
 
 router = APIRouter()
 Name = Annotated[str, FromPath(pattern=r"^before-delete-[0-9T]{15,24}Z\.(sqlite3|dump)$")]
 SNAPSHOT_DAYS = 7
 """A snapshot holds what was deleted, so it must not lie about for ever."""
-
-
-def _offered(admin: Admin) -> list[str]:
-    return addresses.offered(admin.settings, str(admin.request.base_url).rstrip("/"))
 
 
 # ── the table ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -41,20 +37,15 @@ def _participants(
     with admin.database.read() as session:
         study = store.study(session, study_id)
         context = shared(session, study, "participants")
-        people = session.scalars(
-            select(Participant)
-            .where(Participant.study_id == study.id, Participant.kind != "dry-run")
-            .order_by(Participant.code)
-        ).all()
         steps = len(context["protocol"].way([vars(arm) for arm in context["protocol"].cells[0].arms]))
         context |= {
-            "people": people,
+            "people": store.people(session, study.id),
             "cells": cells(session, study, context["protocol"]),
             "steps": steps,
-            "offered": _offered(admin),
+            "offered": admin.offered,
             "loopback": addresses.is_loopback,
             "kept": kept or {},
-            "key": form_key(),
+            "key": new_id(),
             "snapshots": snapshots(admin.settings.data_dir),
             "days": SNAPSHOT_DAYS,
         }
@@ -109,16 +100,12 @@ def _key(key: str) -> str:
 
 def _base(admin: Admin, wanted: str) -> str:
     """One of the addresses that were offered: a link must lead to nowhere else."""
-    offered = _offered(admin)
-    return wanted if wanted in offered else offered[0]
+    return wanted if wanted in admin.offered else admin.offered[0]
 
 
 def _links(admin: Admin, study_id: str, key: str) -> list[dict[str, str]] | None:
     kept = admin.desk.shown.get(admin.who.session_id, key)
     return kept["links"] if kept and kept["study_id"] == study_id else None
-
-
-Key = Annotated[str, FromPath(pattern=r"^[0-9a-f-]{8,64}$")]
 
 
 @router.get("/studies/{study_id}/links/{key}.csv")
@@ -130,7 +117,7 @@ def links_csv(admin: Admin, study_id: Id, key: Key) -> Response:
     writer = csv.writer(file)
     writer.writerow(["code", "link"])
     writer.writerows([one["code"], one["link"]] for one in found)
-    headers = {"Content-Disposition": 'attachment; filename="links.csv"', "Cache-Control": "no-store"}
+    headers = {"Content-Disposition": 'attachment; filename="links.csv"', **NO_STORE}
     return Response(file.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
@@ -139,7 +126,7 @@ def links(admin: Admin, study_id: Id, key: Key) -> Response:
     with admin.database.read() as session:
         context = shared(session, store.study(session, study_id), "participants")
     found = _links(admin, study_id, key)
-    local = bool(found) and addresses.is_loopback(found[0]["link"]) if found else False
+    local = found is not None and addresses.is_loopback(found[0]["link"])
     return admin.page("links", {**context, "links": found, "key": key, "local": local})
 
 
@@ -150,45 +137,34 @@ def _person(
     admin: Admin, participant_id: str, problem: Problem | None = None, kept: dict[str, str] | None = None
 ) -> Response:
     with admin.database.read() as session:
-        person = session.get(Participant, participant_id)
-        if person is None:
-            raise Problem(404, "no-participant", store.UNKNOWN_PARTICIPANT)
+        person = store.participant(session, participant_id)
         study = store.study(session, person.study_id)
         context = shared(session, study, "participants")
         protocol = context["protocol"]
         stays = list(store.stays(session, person.id))
         here = flow.at(session, person)
-        notes = session.execute(
-            select(Note, Facilitator.name)
-            .outerjoin(Facilitator, Facilitator.id == Note.facilitator_id)
-            .where(Note.participant_id == person.id)
-            .order_by(Note.created_at.desc())
-        ).all()
-        taker = session.scalar(select(Participant).where(Participant.replaces == person.id))
         context |= {
             "person": person,
             "way": protocol.way(person.arms) if person.arms else [],
             "stays": stays,
             "here": here,
-            "notes": notes,
+            "notes": store.notes_about(session, person.id),
             "names": {c.id: c.name for c in protocol.conditions},
-            "titles": {t.id: t.title for t in (*protocol.topics, *([protocol.practice] if protocol.practice else []))},
+            "titles": {t.id: t.title for t in protocol.every_topic},
             "steps": {step.id: step for step in protocol.flow.steps},
             "seconds": {stay.id: _spent(session, stay) for stay in stays},
-            "taker": taker,
-            "offered": _offered(admin),
+            "taker": store.replacement(session, person.id),
+            "offered": admin.offered,
             "loopback": addresses.is_loopback,
             "kept": kept or {},
-            "key": form_key(),
+            "key": new_id(),
             "sqlite": admin.database.sqlite,
             "days": SNAPSHOT_DAYS,
         }
     return admin.page("participant", context, problem=problem)
 
 
-def _spent(session: Session, stay: Any) -> float:
-    from app.study import clocks
-
+def _spent(session: Session, stay: Progress) -> float:
     return clocks.spent(stay, store.pauses(session, stay.id))
 
 
@@ -201,7 +177,7 @@ def _done(admin: Admin, participant_id: str, form: TheForm, said: str, work: Cal
     """Back to where the form was: the monitor, or the participant's page."""
     _, problem = tried(admin.database, work)
     if problem is not None:
-        return _person(admin, participant_id, problem, {name: form.one(name) for name in form.values})
+        return _person(admin, participant_id, problem, form.kept())
     back = form.one("back")
     return to(back if back.startswith("/admin/studies/") else f"/admin/participants/{participant_id}", said)
 
@@ -291,7 +267,7 @@ def _linked(
 
         made = admin.desk.shown.once(admin.who.session_id, key, make)
     except Problem as problem:
-        return _person(admin, participant_id, problem, {name: form.one(name) for name in form.values})
+        return _person(admin, participant_id, problem, form.kept())
     return to(f"/admin/studies/{made['study_id']}/links/{key}")
 
 
@@ -303,13 +279,10 @@ def delete(admin: Admin, participant_id: Id, form: TheForm) -> Response:
     """Wholly, at any moment, after their code was typed. A snapshot of the whole database is taken first, unless the
     participant themselves wants to be forgotten at once."""
     with admin.database.read() as session:
-        person = session.get(Participant, participant_id)
-    if person is None:
-        raise Problem(404, "no-participant", store.UNKNOWN_PARTICIPANT)
+        person = store.participant(session, participant_id)
     if form.one("typed").strip() != person.code:
         told = f"Nothing was deleted. To delete, type the code {person.code} into the field."
-        kept = {name: form.one(name) for name in form.values}
-        return _person(admin, participant_id, Problem(422, "not-typed", told), kept)
+        return _person(admin, participant_id, Problem(422, "not-typed", told), form.kept())
     try:
         if not form.on("forget"):
             _take_snapshot(admin)
@@ -319,7 +292,7 @@ def delete(admin: Admin, participant_id: Id, form: TheForm) -> Response:
     except Problem as problem:
         if problem.code == "no-participant":
             raise
-        return _person(admin, participant_id, problem, {name: form.one(name) for name in form.values})
+        return _person(admin, participant_id, problem, form.kept())
     return to(f"/admin/studies/{person.study_id}/receipts/{receipt.id}")
 
 
@@ -327,9 +300,7 @@ def delete(admin: Admin, participant_id: Id, form: TheForm) -> Response:
 def receipt(admin: Admin, study_id: Id, receipt_id: Id) -> Response:
     with admin.database.read() as session:
         study = store.study(session, study_id)
-        found = session.get(Receipt, receipt_id)
-        if found is None or found.study_id != study_id:
-            raise Problem(404, "not-found", "There is no such receipt.")
+        found = store.receipt(session, study_id, receipt_id)
         context = shared(session, study, "participants")
     kept = snapshots(admin.settings.data_dir)
     return admin.page("receipt", {**context, "receipt": found, "snapshots": kept, "days": SNAPSHOT_DAYS})
@@ -339,7 +310,8 @@ def _folder(data_dir: Path) -> Path:
     return data_dir / "backups"
 
 
-def _take_snapshot(admin: Admin) -> Path:
+def _take_snapshot(admin: Admin) -> None:
+    """Raises Problem 507."""
     folder = _folder(admin.settings.data_dir)
     ending = "sqlite3" if admin.database.sqlite else "dump"
     path = folder / f"before-delete-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z.{ending}"
@@ -350,7 +322,6 @@ def _take_snapshot(admin: Admin) -> Path:
         raise Problem(
             507, "no-snapshot", f"Nothing was deleted, because no snapshot could be taken first. {error}"
         ) from error
-    return path
 
 
 def snapshots(data_dir: Path) -> list[dict[str, Any]]:

@@ -15,9 +15,8 @@ from sqlalchemy.orm import Session
 from starlette.datastructures import UploadFile
 
 from app.db.engine import Database
-from app.study import auth, store
+from app.study import addresses, auth
 from app.study.auth import Throttle, Who
-from app.study.models import Study
 from app.study.protocol import MOST_CHARS
 from app.web.errors import Problem
 from app.web.templates import page
@@ -26,11 +25,14 @@ from app.writing.events import UUID_PATTERN
 
 T = TypeVar("T")
 Id = Annotated[str, Path(pattern=UUID_PATTERN)]
+Key = Annotated[str, Path(pattern=r"^[0-9a-f-]{8,64}$")]
+"""What a form names the thing by that it makes: sent twice, it is made once."""
+NO_STORE = {"Cache-Control": "no-store"}
 SHOWN_SECONDS = 15 * 60.0
 """How long links can be looked at again after they were made; they are kept in memory only."""
 
 SAID = {
-    "created": "The study is there. Look the protocol through, then run the readiness check.",
+    "created": "The study is there. Read through the protocol, then run the readiness check.",
     "saved": "Saved.",
     "opened": "The study is open: links work from now on. What it runs with is frozen.",
     "closed": "The study is closed. Nobody can go on; everything is kept.",
@@ -43,7 +45,6 @@ SAID = {
     "excluded": "Excluded from the analysis and from the cells' counts. The data are kept.",
     "included": "Counted again.",
     "noted": "The note is kept.",
-    "deleted": "Deleted wholly.",
     "password": "The password is changed, and other browsers are signed out.",
     "ended": "That session is ended.",
     "snapshot-gone": "The snapshot is deleted.",
@@ -60,8 +61,9 @@ class Form:
     def one(self, name: str) -> str:
         return next(iter(self.values.get(name, [])), "")
 
-    def all(self, name: str) -> list[str]:
-        return self.values.get(name, [])
+    def kept(self) -> dict[str, str]:
+        """All of it, to be put back into the form when it is refused."""
+        return {name: self.one(name) for name in self.values}
 
     def on(self, name: str) -> bool:
         return bool(self.one(name))
@@ -191,8 +193,10 @@ class Desktop:
         more = {**(dict(problem.headers or {}) if problem else {}), **(headers or {})}
         return page(self.request, f"admin/{name}.html", {**shared, **context}, status=status, headers=more)
 
-    def study(self, session: Session, study_id: str) -> Study:
-        return store.study(session, study_id)
+    @property
+    def offered(self) -> list[str]:
+        """The addresses that links may carry, the best first."""
+        return addresses.offered(self.settings, str(self.request.base_url).rstrip("/"))
 
 
 Admin = Annotated[Desktop, Depends()]

@@ -7,15 +7,13 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.db.base import new_id
 from app.study import protocol as protocols
 from app.study import service, store, wizard
-from app.study.models import Participant, Study
+from app.study.models import Study
 from app.study.protocol import Protocol
-from app.study.routes.admin.shared import Admin, Form, Id, TheForm, to, tried
+from app.study.routes.admin.shared import NO_STORE, Admin, Form, Id, TheForm, to, tried
 from app.study.types import Frozen
 from app.web.errors import Problem
 
@@ -53,16 +51,8 @@ def excerpt(text: str, problem: Problem | None) -> list[tuple[int, str, bool]]:
 
 def studies(admin: Admin) -> Response:
     with admin.database.read() as session:
-        found = session.scalars(select(Study).order_by(Study.created_at.desc())).all()
-        counts: dict[str, Counter[str]] = {study.id: Counter() for study in found}
-        people = (
-            select(Participant.study_id, Participant.state, func.count())
-            .where(Participant.kind != "dry-run")
-            .group_by(Participant.study_id, Participant.state)
-        )
-        for study_id, state, count in session.execute(people):
-            counts[study_id][state] += count
-    return admin.page("studies", {"studies": found, "counts": counts, "templates": _templates()})
+        found, counts = store.studies(session), store.people_by_state(session)
+    return admin.page("studies", {"studies": found[::-1], "counts": counts, "templates": _templates()})
 
 
 def _templates() -> list[dict[str, Any]]:
@@ -89,7 +79,7 @@ def _new(admin: Admin, values: dict[str, str], problem: Problem | None = None, t
     context = {
         "f": values,
         "conditions": range(len(known["conditions"])),
-        "topics": range(max(1, min(24, int(values.get("topics") or 2)))),
+        "topics": range(wizard.topic_count(values.get("topics", ""))),
         "switches": wizard.SWITCHES,
         "instruments": wizard.instruments(),
         "templates": _templates(),
@@ -106,11 +96,10 @@ def new_form(admin: Admin) -> Response:
 
 @router.post("/studies/new")
 def new(admin: Admin, form: TheForm) -> Response:
-    values = {name: form.one(name) for name in form.values}
-    values["topics"] = values.get("topics", "2") if values.get("topics", "2").isdigit() else "2"
+    values = form.kept()
     values.setdefault("template", "")
     if form.on("add-topic"):  # without JavaScript: the same form, one topic longer
-        values["topics"] = str(int(values["topics"]) + 1)
+        values["topics"] = str(wizard.topic_count(values.get("topics", "")) + 1)
         return _new(admin, values)
     text = wizard.protocol(lambda name: values.get(name, ""))
     made, problem = tried(admin.database, lambda session: service.create(session, text, admin.who.id))
@@ -166,7 +155,7 @@ def template(admin: Admin, name: str) -> Response:
 
 
 def _yaml(text: str, name: str) -> Response:
-    headers = {"Content-Disposition": f'attachment; filename="{name}.yaml"', "Cache-Control": "no-store"}
+    headers = {"Content-Disposition": f'attachment; filename="{name}.yaml"', **NO_STORE}
     return Response(text, media_type="application/yaml", headers=headers)
 
 
@@ -203,14 +192,9 @@ def _overview(admin: Admin, study_id: str, problem: Problem | None = None) -> Re
         study = store.study(session, study_id)
         context = shared(session, study, "overview")
         protocol: Protocol = context["protocol"]
-        states = Counter(
-            session.scalars(
-                select(Participant.state).where(Participant.study_id == study.id, Participant.kind != "dry-run")
-            )
-        )
         context |= {
             "cells": cells(session, study, protocol),
-            "states": states,
+            "states": Counter(person.state for person in store.people(session, study.id)),
             "frozen": [(name, study.frozen.get(field)) for field, name in FROZEN] if study.frozen else [],
             "today": _today(admin, study),
             "steps": _steps(protocol),
@@ -302,20 +286,7 @@ def copy(admin: Admin, study_id: Id) -> Response:
         number = 2
         while store.study_named(session, fresh := f"{name[:36].rstrip('-')}-{number}") is not None:
             number += 1
-        return service.create(session, _renamed(text, fresh), admin.who.id)
+        return service.create(session, protocols.renamed(text, fresh), admin.who.id)
 
     made, problem = tried(admin.database, work)
     return to(f"/admin/studies/{made.id}/protocol", "created") if made else _protocol(admin, study_id, None, problem)
-
-
-def _renamed(text: str, name: str) -> str:
-    """Comments and all else stay."""
-    lines = text.split("\n")
-    at = next(i for i, line in enumerate(lines) if line.startswith("name:"))
-    lines[at] = f"name: {name}"
-    return "\n".join(lines)
-
-
-def form_key() -> str:
-    """So that a form sent twice is done once."""
-    return new_id()
