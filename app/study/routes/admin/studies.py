@@ -302,18 +302,10 @@ def copy(admin: Admin, study_id: Id) -> Response:
         number = 2
         while store.study_named(session, fresh := f"{name[:36].rstrip('-')}-{number}") is not None:
             number += 1
-        return service.create(session, _renamed(text, fresh), admin.who.id)
+        return service.create(session, protocols.renamed(text, fresh), admin.who.id)
 
     made, problem = tried(admin.database, work)
     return to(f"/admin/studies/{made.id}/protocol", "created") if made else _protocol(admin, study_id, None, problem)
-
-
-def _renamed(text: str, name: str) -> str:
-    """Comments and all else stay."""
-    lines = text.split("\n")
-    at = next(i for i, line in enumerate(lines) if line.startswith("name:"))
-    lines[at] = f"name: {name}"
-    return "\n".join(lines)
 
 
 def form_key() -> str:
