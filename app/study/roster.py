@@ -35,6 +35,7 @@ def codes(text: str) -> list[str]:
 
     Raises Problem 422 with the line of what is wrong.
     """
+    text = text.removeprefix("\ufeff")
     if not text.strip():
         raise Problem(422, "not-csv", "There is no code in it. Write one code a line, such as P01.")
     first = text.lstrip().partition("\n")[0]

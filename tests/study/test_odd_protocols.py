@@ -127,3 +127,36 @@ def test_any_protocol_that_is_taken_can_be_copied(app: FastAPI, admin: TestClien
     copy = admin.get(f"{copied.url.path}.yaml").text
     assert parse(copy) == parse(text).model_copy(update={"name": "short-2"})
     assert ("# at the end" in copy) == ("# at the end" in text)
+
+
+# ── forms ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("topics", ["²", "9" * 5000, "-1", "inf", ""])
+def test_a_number_of_topics_that_is_none_is_taken_for_two(admin: TestClient, topics: str) -> None:
+    for more in ({}, {"add-topic": "1"}):
+        answer = admin.post("/admin/studies/new", data={"template": "two-conditions", "topics": topics, **more})
+        assert answer.status_code == (200 if more else 422)
+
+
+def test_a_number_of_participants_with_thousands_of_digits_is_refused(admin: TestClient, app: FastAPI) -> None:
+    path = f"/admin/studies/{opened(app).id}/participants"
+    refused = admin.post(path, data={"how": "many", "count": "9" * 5000, "key": "0" * 8})
+    assert refused.status_code == 422
+    assert "from 1 to 1,000" in refused.text
+
+
+def test_a_pasted_list_may_begin_with_a_byte_order_mark(admin: TestClient, app: FastAPI) -> None:
+    path = f"/admin/studies/{opened(app).id}/participants"
+    assert "Q1" in admin.post(path, data={"how": "list", "codes": "\ufeffcode\nQ1\n", "key": "0" * 8}).text
+
+
+def test_a_form_that_is_refused_gets_a_page(admin: TestClient) -> None:
+    gone = admin.post("/admin/participants/00000000-0000-4000-8000-000000000000/pause", data={"reason": "x"})
+    assert gone.status_code == 404
+    admin.post("/admin/sign-out")
+    out = admin.post("/admin/studies/new", data={})
+    assert out.status_code == 401
+    for answer in (gone, out):
+        assert answer.headers["content-type"].startswith("text/html"), answer.text
+        assert 'href="/' in answer.text

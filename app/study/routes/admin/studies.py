@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -107,7 +108,7 @@ def new_form(admin: Admin) -> Response:
 @router.post("/studies/new")
 def new(admin: Admin, form: TheForm) -> Response:
     values = {name: form.one(name) for name in form.values}
-    values["topics"] = values.get("topics", "2") if values.get("topics", "2").isdigit() else "2"
+    values["topics"] = values["topics"] if re.fullmatch(r"[0-9]{1,9}", values.get("topics", "")) else "2"
     values.setdefault("template", "")
     if form.on("add-topic"):  # without JavaScript: the same form, one topic longer
         values["topics"] = str(int(values["topics"]) + 1)
