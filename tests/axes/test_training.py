@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from app.axes import train as t
 from app.axes.evaluate import auc, calibration_error, evaluate
 from app.axes.heads import STRATEGIES
+from app.axes.scorer import WEIGHTS
 from app.cli import main
 
 
@@ -134,6 +135,25 @@ def test_too_little_to_train_on_is_told_before_anything_is_computed(
     assert result.exit_code == 2
     assert said in " ".join(result.output.replace("│", " ").split())
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_computed(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    rows = [GOOD | {"article": str(i), "strategy": STRATEGIES[i % 7], "quote": f"One {i}. Two."} for i in range(14)]
+    path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    result = CliRunner().invoke(main, ["axes", "train", "--data", str(path), "--out", str(path / "below-a-file")])
+    assert result.exit_code == 2
+    assert "can't be written" in " ".join(result.output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("weights", ["no.safetensors", str(WEIGHTS / "minilm.safetensors")])
+def test_weights_that_are_none_of_ours_are_refused(tmp_path: Path, weights: str) -> None:
+    (tmp_path / "no.safetensors").write_bytes(b"no weights")
+    (tmp_path / "data.jsonl").write_text(json.dumps(GOOD), "utf-8")
+    asked = ["axes", "evaluate", "--data", str(tmp_path / "data.jsonl"), "--weights", str(tmp_path / weights)]
+    result = CliRunner().invoke(main, asked)
+    assert result.exit_code == 2, result.exception
+    assert "holds no heads" in " ".join(result.output.replace("│", " ").split())
 
 
 def test_a_strategy_that_a_sample_of_articles_lacks_is_named() -> None:
