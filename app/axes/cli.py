@@ -80,6 +80,8 @@ def train(
             typer.echo(f"Written: {path}")
     except MalformedData as error:
         raise typer.BadParameter(str(error), param_hint="--data") from error
+    except OSError as error:
+        raise typer.BadParameter(f"{out} can't be written: {error.strerror or error}.", param_hint="--out") from error
 
 
 @app.command()
@@ -119,17 +121,26 @@ def _annotations(path: Path) -> Annotations:
 
 
 def _scorer(weights: Path | None = None) -> HeadScorer:
+    from safetensors import SafetensorError
+
     from app.axes.scorer import BaseScorer
     from app.llm.store import ModelStore
     from app.llm.types import EngineError
     from app.settings import Settings
 
     typer.echo("Loading the scorer …", err=True)
-    scorer = BaseScorer(ModelStore(Settings()), weights)
     try:
+        scorer = BaseScorer(ModelStore(Settings()), weights)
         scorer.load()
+        if weights is not None:
+            scorer.score(["These heads fit the encoder."])
     except EngineError as error:
         _fail(f"{error.what} {error.mend}")
+    except (SafetensorError, TypeError, ValueError) as error:
+        if weights is None:
+            raise
+        reason = f"{weights} holds no heads for placing. Name a base.safetensors that `axes train` wrote."
+        raise typer.BadParameter(reason, param_hint="--weights") from error
     return scorer
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.axes.features import NAMES
 from app.axes.scorer import BLOCKS, MiniLM, base_encoder
-from app.axes.train import Annotations, Recipe
+from app.axes.train import Annotations, Recipe, enough
 from app.axes.train import train as fit
 from app.llm.store import DEFAULT_SHA256, MINILM_SHA256, ModelStore
 from app.settings import Settings
@@ -20,7 +20,10 @@ WIDEN = 1.9
 
 
 def train(data: Annotations, out: Path, progress: Callable[[str], None] = lambda name: None) -> Iterator[Path]:
-    """Writes base.safetensors and minilm.safetensors into `out`, each yielded when it is there."""
+    """Writes base.safetensors and minilm.safetensors into `out`, each yielded when it is there. Raises MalformedData,
+    OSError."""
+    enough(data)
+    out.mkdir(parents=True, exist_ok=True)  # told now, and not after some minutes
     store = ModelStore(Settings())
     about: dict[str, object] = {"encoder_sha256": DEFAULT_SHA256, "blocks": BLOCKS, "features": NAMES}
     progress("the placing heads")

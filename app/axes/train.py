@@ -8,6 +8,7 @@ over articles, since quotes of one article are not independent).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ says of several sentences together what is asked of one."""
 CALIBRATION_FOLDS = 5
 MIN_SD = 1e-6
 """Below it a column is constant (MiniLM has one such dimension) and is left alone."""
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class MalformedData(ValueError):
@@ -67,9 +69,12 @@ def read(path: Path) -> Annotations:
     """Raises MalformedData naming the line that can't be read."""
     found: dict[tuple[str, str], set[int]] = {}
     try:
-        lines = path.read_text("utf-8").splitlines()
+        # JSON may hold the line ends that splitlines() knows and files don't.
+        lines = path.read_text("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise MalformedData(f"{path.name} is no UTF-8 text: {error.reason} at byte {error.start}.") from error
+    except OSError as error:
+        raise MalformedData(f"{path.name} can't be read: {error.strerror or error}.") from error
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -88,14 +93,29 @@ def _row(line: str, where: str) -> tuple[str, str, int]:
         row = json.loads(line)
     except json.JSONDecodeError as error:
         raise MalformedData(f"{where} is no JSON: {error.msg} at column {error.colno}.") from error
+    except (ValueError, RecursionError) as error:
+        raise MalformedData(f"{where} is no annotated quote: it has too long a number, or is nested.") from error
     if not isinstance(row, dict):
         raise MalformedData(f"{where} is no JSON object with article, quote and strategy.")
     for key in ("article", "quote", "strategy"):
         if key not in row or not isinstance(row[key], str | int) or not str(row[key]).strip():
             raise MalformedData(f"{where} has no {key}.")
+        if _HALF.search(str(row[key])):
+            raise MalformedData(f"{where}: the {key} holds half a character (a lone surrogate).")
     if row["strategy"] not in STRATEGIES:
         raise MalformedData(f"{where}: {row['strategy']!r} is none of {', '.join(STRATEGIES)}.")
     return str(row["article"]), str(row["quote"]), STRATEGIES.index(row["strategy"])
+
+
+def enough(data: Annotations) -> None:
+    """Raises MalformedData for too few quotes to fit heads to."""
+    articles = len(np.unique(data.articles))
+    if articles < CALIBRATION_FOLDS:
+        raise MalformedData(f"The quotes are of {articles} article(s); at least {CALIBRATION_FOLDS} are needed.")
+    for name, column in zip(STRATEGIES, data.labels.T, strict=True):
+        if column.min() == column.max():
+            raise MalformedData(f"{'Every' if column[0] else 'No'} quote is annotated {name}, so it can't be learnt.")
+    reference(data)
 
 
 def fit(
@@ -126,6 +146,9 @@ def fit(
     scores = x @ (x.T @ dual)
     centre = np.average(scores, axis=0, weights=weight)
     spread = np.sqrt(np.average((scores - centre) ** 2, axis=0, weights=weight))
+    if not spread.all():
+        rare = STRATEGIES[int(np.argmin(spread))]
+        raise MalformedData(f"{rare} is annotated in too few articles: a sample of them has none. Annotate more.")
     coef = (dual.T @ x) * scale / spread[:, None]
     return coef.astype(np.float64), -centre / spread - coef.astype(np.float64) @ mean
 

@@ -292,6 +292,8 @@ def _sentence(finding: Finding, named: Mapping[str, str]) -> str:
             f"{told}. Friedman χ²({one.df}) = {number(one.chi2)}, {probability(one.p)}{held}, "
             f"W = {number(one.kendall_w)}."
         )
+    if not finding.comparisons:  # one condition: there is nothing to compare it with
+        return f"{told}."
     one_pair = finding.comparisons[0].paired
     if one_pair.wilcoxon_p is not None and one_pair.w is not None:
         told += f". Signed-rank W = {number(one_pair.w)}, {probability(one_pair.wilcoxon_p)}{held}"

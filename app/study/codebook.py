@@ -159,8 +159,8 @@ def codebook(protocol: Protocol) -> str:
         f"# Codebook of “{protocol.title}”",
         "",
         "Tables are UTF-8 with commas, times are UTC, an empty cell is no value. In the .csv files text that begins "
-        "with = + - @, their full-width forms, a tab or a line end has an apostrophe put before it, so that no "
-        "spreadsheet runs it; events.jsonl has every text as it was.",
+        "with = + - @ or their full-width forms, after white space too, a tab or a line end has an apostrophe put "
+        "before it, so that no spreadsheet runs it; events.jsonl has every text as it was.",
         "",
         "## Files",
         "",

@@ -27,8 +27,9 @@ DISK_LOW, DISK_OUT = 2_000_000_000, 500_000_000
 
 
 def disk(folder: Path) -> dict[str, Any]:
-    """`state`: ok, low or out."""
-    usage = shutil.disk_usage(folder)
+    """Of the disk that `folder` is or would be on; with a database elsewhere it may not have been made yet. `state`:
+    ok, low or out."""
+    usage = shutil.disk_usage(next(place for place in (folder, *folder.absolute().parents) if place.exists()))
     state = "out" if usage.free < DISK_OUT else "low" if usage.free < DISK_LOW else "ok"
     return {"free": usage.free, "total": usage.total, "state": state}
 

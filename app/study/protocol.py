@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from yaml.constructor import SafeConstructor
 
 from app.study import design, questionnaires, scoring
 from app.study.questionnaires import Instrument, Slug
@@ -19,6 +21,8 @@ TEMPLATES = Path(__file__).with_name("templates")
 FORMAT = "spatialbalancing-study/1"
 MOST_CHARS = 2_000_000
 DEEPEST = 20
+_STRING = "tag:yaml.org,2002:str"
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 Words = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True, pattern=r"^[^\x00]*$")]
 
@@ -32,7 +36,8 @@ class Mistake(ValueError):
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # What is frozen is JSON, which has neither infinity nor NaN.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ConsentText(_Frozen):
@@ -295,27 +300,14 @@ def parse(text: str) -> Protocol:
         raise Mistake(f"This is not YAML: {str(error).splitlines()[0]}.") from error
     if not isinstance(node, yaml.MappingNode):
         raise Mistake("A protocol is a list of keys and values. Begin with a template.", 1)
-    _refuse_twice(node)
-    try:
-        data = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
-        raise Mistake(
-            f"A value can't be read: {str(error).splitlines()[0]}. Put it between quotation marks."
-        ) from error
+    _refuse_odd(node)
+    data = yaml.safe_load(text)
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise Mistake(f"The first key says what the file is. Write `format: {FORMAT}`.", _line(node, ("format",)))
     try:
         return Protocol.model_validate(data)
     except ValidationError as error:
         raise _mistake(node, error) from error
-
-
-def renamed(text: str, name: str) -> str:
-    """The protocol under another name; comments and all else stay. `text` is one that `parse` takes."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
-    assert isinstance(node, yaml.MappingNode)
-    value = next(value for key, value in node.value if key.value == "name")
-    return f"{text[: value.start_mark.index]}{name}{text[value.end_mark.index :]}"
 
 
 def _look_through(text: str) -> None:
@@ -326,6 +318,11 @@ def _look_through(text: str) -> None:
         line = event.start_mark.line + 1 if event.start_mark else None
         if isinstance(event, yaml.AliasEvent):
             raise Mistake(f"`*{event.anchor}` repeats another place. Write it out.", line)
+        tag = getattr(event, "tag", None)
+        if tag:
+            raise Mistake(f"`{tag}` says what kind of value this is. Take it out.", line)
+        if isinstance(event, yaml.ScalarEvent) and _NO_TEXT.search(event.value):
+            raise Mistake("An escape here stands for a character that no text has. Take it out.", line)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
             raise Mistake("No protocol is nested so deeply. Begin with a template.", line)
@@ -404,17 +401,34 @@ def _line(node: yaml.Node, where: Sequence[int | str]) -> int:
     return line + 1
 
 
-def _refuse_twice(node: yaml.Node) -> None:
-    """YAML lets a later key win silently."""
+def renamed(text: str, name: str) -> str:
+    """The protocol under another `name`; comments and all else stay. `text` has been through `parse`."""
+    node: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    value = next(value for key, value in node.value if key.value == "name")
+    start, end = value.start_mark.index, value.end_mark.index
+    # A block scalar ends where the next key begins.
+    return text[:start] + name + text[start + len(text[start:end].rstrip()) :]
+
+
+def _refuse_odd(node: yaml.Node) -> None:
+    """YAML lets a later key win silently, a key be a number, and a value be a date that is none."""
     if isinstance(node, yaml.MappingNode):
         seen: set[Any] = set()
         for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode):
+            if key.tag != _STRING:
                 raise Mistake("A key is a single word. Write it as `key: value`.", key.start_mark.line + 1)
             if key.value in seen:
                 raise Mistake(f"The key `{key.value}` stands here twice. Keep one.", key.start_mark.line + 1)
             seen.add(key.value)
-            _refuse_twice(value)
+            _refuse_odd(value)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _refuse_twice(item)
+            _refuse_odd(item)
+    else:
+        try:
+            SafeConstructor().construct_object(node)
+        except (yaml.YAMLError, ValueError) as error:
+            raise Mistake(
+                "A value here can't be read as what it looks like. Put it between quotation marks.",
+                node.start_mark.line + 1,
+            ) from error

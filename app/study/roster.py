@@ -35,6 +35,7 @@ def codes(text: str) -> list[str]:
 
     Raises Problem 422 with the line of what is wrong.
     """
+    text = text.removeprefix("\ufeff")
     first = text.lstrip().partition("\n")[0]
     delimiter = max(_DELIMITERS, key=first.count)
     try:

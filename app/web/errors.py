@@ -90,9 +90,9 @@ def _unavailable(code: str, detail: str) -> Problem:
 
 
 def answer(request: Request, problem: Problem) -> Response:
-    """HTML for a person's address bar, JSON for everything else."""
+    """HTML for a person's address bar and for forms, JSON for everything else."""
     wants_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
-    if wants_page and request.method in ("GET", "HEAD"):
+    if wants_page:
         context = {
             "status": problem.status_code,
             "title": HTTPStatus(problem.status_code).phrase,

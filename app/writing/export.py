@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 import tempfile
 import zipfile
 from collections import defaultdict
@@ -23,6 +24,9 @@ from app.writing.models import Draft, EarlierPlacement, LoggedEvent, Version, Ve
 
 ROWS_AT_ONCE = 500
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_UNSEEN = r"\s\u200b-\u200f\u2060\ufeff"
+# Apostrophes before it count, so that taking one off again gives the text back.
+_RUNS = re.compile(rf"['{_UNSEEN}]*[=+@＝＋－＠-]|'*[\t\r\n]")
 """What makes a spreadsheet run a cell; https://owasp.org/www-community/attacks/CSV_Injection"""
 
 EVENT_COLUMNS = {
@@ -204,9 +208,12 @@ def cell(value: Any) -> str | int | float | None:
     """JSON for lists and objects; text that a spreadsheet would run gets an apostrophe before it."""
     if isinstance(value, list | dict):
         value = json.dumps(value, ensure_ascii=False)
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
-    return value  # type: ignore[no-any-return]
+    return f"'{value}" if isinstance(value, str) and _RUNS.match(value) else value
+
+
+def plain(text: str) -> str:
+    """What `cell` was given."""
+    return text[1:] if text.startswith("'") and _RUNS.match(text[1:]) else text
 
 
 def codebook() -> str:
@@ -214,9 +221,9 @@ def codebook() -> str:
         "# Codebook",
         "",
         "UTF-8 throughout. events.jsonl and events.csv hold the same rows. In the .csv files text that begins with "
-        "= + - @, their full-width forms, a tab or a line end has an apostrophe put before it, so that no spreadsheet "
-        "runs it; events.jsonl has every text as it was. Times are UTC. manifest.json has each file's number of rows "
-        "and SHA-256.",
+        "= + - @ or their full-width forms, after white space too, a tab or a line end has an apostrophe put "
+        "before it, so that no spreadsheet runs it; events.jsonl has every text as it was. Times are UTC. "
+        "manifest.json has each file's number of rows and SHA-256.",
         "",
         "## Columns of events",
         "",

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from app.axes import train as t
 from app.axes.evaluate import auc, calibration_error, evaluate
 from app.axes.heads import STRATEGIES
+from app.axes.scorer import WEIGHTS
 from app.cli import main
 
 
@@ -92,6 +93,9 @@ GOOD = {"article": "a", "strategy": "EXPL", "quote": "Cells divide."}
         (json.dumps({"article": "a", "quote": "b"}), "line 3 has no strategy"),
         (json.dumps(GOOD | {"strategy": "HOOK"}), "line 3: 'HOOK' is none of EXPL"),
         (json.dumps(GOOD | {"strategy": ["EXPL"]}), "line 3 has no strategy"),
+        (json.dumps(GOOD | {"quote": "half \ud800"}), "line 3: the quote holds half a character"),
+        (json.dumps(GOOD)[:-1] + ', "n": ' + "9" * 5000 + "}", "line 3 is no annotated quote"),
+        ("[" * 100_000, "line 3 is no annotated quote"),
     ],
 )
 def test_train_and_evaluate_name_a_malformed_line(tmp_path: Path, line: str, said: str) -> None:
@@ -101,6 +105,63 @@ def test_train_and_evaluate_name_a_malformed_line(tmp_path: Path, line: str, sai
         result = CliRunner().invoke(main, ["axes", *command, "--data", str(path)])
         assert result.exit_code == 2
         assert said in " ".join(result.output.replace("│", " ").split())
+
+
+def test_lines_end_as_files_have_them_and_not_as_texts_may(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    rows = [GOOD | {"quote": f"One{end}two."} for end in ("\u2028", "\u2029", "\x85")]
+    path.write_text("\ufeff" + "\r\n".join(json.dumps(row, ensure_ascii=False) for row in rows), "utf-8")
+    assert len(t.read(path).labels) == 1  # white space is one space
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([GOOD], "at least 5 are needed"),
+        ([GOOD | {"article": str(i)} for i in range(6)], "Every quote is annotated EXPL"),
+        (
+            [GOOD | {"article": str(i), "strategy": STRATEGIES[i % 6]} for i in range(12)],
+            "No quote is annotated ANALOGY",
+        ),
+        ([GOOD | {"article": str(i), "strategy": STRATEGIES[i % 7]} for i in range(14)], "two or more sentences"),
+    ],
+)
+def test_too_little_to_train_on_is_told_before_anything_is_computed(
+    tmp_path: Path, rows: list[dict[str, str]], said: str
+) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    result = CliRunner().invoke(main, ["axes", "train", "--data", str(path), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.replace("│", " ").split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_computed(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    rows = [GOOD | {"article": str(i), "strategy": STRATEGIES[i % 7], "quote": f"One {i}. Two."} for i in range(14)]
+    path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    result = CliRunner().invoke(main, ["axes", "train", "--data", str(path), "--out", str(path / "below-a-file")])
+    assert result.exit_code == 2
+    assert "can't be written" in " ".join(result.output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("weights", ["no.safetensors", str(WEIGHTS / "minilm.safetensors")])
+def test_weights_that_are_none_of_ours_are_refused(tmp_path: Path, weights: str) -> None:
+    (tmp_path / "no.safetensors").write_bytes(b"no weights")
+    (tmp_path / "data.jsonl").write_text(json.dumps(GOOD), "utf-8")
+    asked = ["axes", "evaluate", "--data", str(tmp_path / "data.jsonl"), "--weights", str(tmp_path / weights)]
+    result = CliRunner().invoke(main, asked)
+    assert result.exit_code == 2, result.exception
+    assert "holds no heads" in " ".join(result.output.replace("│", " ").split())
+
+
+def test_a_strategy_that_a_sample_of_articles_lacks_is_named() -> None:
+    data = annotations()
+    data.labels[:, 6] = 0
+    data.labels[0, 6] = 1
+    with pytest.raises(t.MalformedData, match="ANALOGY is annotated in too few articles"):
+        t.fit_heads(columns(data, 0.5), data, RECIPE, 0)
 
 
 def test_same_quote_of_one_article_is_one_with_all_its_strategies(tmp_path: Path) -> None:

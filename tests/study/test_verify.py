@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -119,3 +120,54 @@ def _raised(line: str) -> str:
     """A score that is one point more."""
     parts = line.rsplit(",", 2)
     return ",".join([parts[0], str(float(parts[1]) + 1), parts[2]])
+
+
+def _again(packed: Path, out: Path, name: str, data: bytes) -> Path:
+    """With one file's bytes in place of its own, and the manifest made to fit."""
+    with zipfile.ZipFile(packed) as archive, zipfile.ZipFile(out, "w") as made:
+        manifest = json.loads(archive.read(MANIFEST))
+        for one in archive.namelist():
+            held = data if one == name else archive.read(one)
+            if one == MANIFEST and name != MANIFEST:
+                manifest["files"][name] |= {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+                held = json.dumps(manifest).encode()
+            made.writestr(one, held)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("participants.csv", lambda data: data[: len(data) // 2]),
+        ("versions.csv", lambda data: data[: len(data) // 2]),
+        ("drafts.csv", lambda data: data[: len(data) // 2]),
+        ("frozen.json", lambda _: b"[" * 100_000),
+        ("analysis.json", lambda _: b"[" * 100_000),
+        (MANIFEST, lambda _: b"[" * 100_000),
+        (MANIFEST, lambda data: data.replace(b'"events.jsonl": {', b'"events.jsonl": 5, "x": {')),
+        ("participants.csv", lambda data: data.replace(b",{},", b",[],").replace(b',"{', b',"[')),
+        ("events.csv", lambda _: bytes(range(256))),
+    ],
+    ids=str,
+)
+def test_a_damaged_file_is_a_finding_and_no_fault(
+    packed: Path, tmp_path: Path, name: str, change: Callable[[bytes], bytes]
+) -> None:
+    with zipfile.ZipFile(packed) as archive:
+        data = archive.read(name)
+    assert change(data) != data
+    assert verify.verify(_again(packed, tmp_path / "x.zip", name, change(data)))
+
+
+def test_no_flipped_bit_is_a_fault(packed: Path, tmp_path: Path) -> None:
+    """Most are within a compressed file; wherever it is, it is found or was in what nobody reads."""
+    whole, rng, found = packed.read_bytes(), random.Random(5), 0
+    broken = tmp_path / "flipped.zip"
+    with zipfile.ZipFile(packed) as archive:
+        start = archive.getinfo("events.jsonl")
+    for _ in range(5):
+        data = bytearray(whole)
+        data[start.header_offset + rng.randrange(100, start.compress_size)] ^= 1 << rng.randrange(8)
+        broken.write_bytes(data)
+        found += bool(verify.verify(broken))
+    assert found == 5

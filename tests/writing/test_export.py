@@ -15,7 +15,17 @@ from sqlalchemy import text
 
 from app.db.engine import Database
 from app.writing.events import CLIENT_EVENTS, server_events
-from app.writing.export import EVENT_COLUMNS, FORMULA, VERSION_COLUMNS, ExportError, codebook, event_type, export
+from app.writing.export import (
+    EVENT_COLUMNS,
+    FORMULA,
+    VERSION_COLUMNS,
+    ExportError,
+    cell,
+    codebook,
+    event_type,
+    export,
+    plain,
+)
 from tests.writing.desk import Desk
 
 NASTY = [
@@ -95,6 +105,15 @@ def test_no_cell_is_a_formula(db, desk, tmp_path):
             for column, value in row.items():
                 number = re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", value)
                 assert number or not value.startswith(FORMULA), (name, column, value)
+
+
+@pytest.mark.parametrize("before", ["", " ", "\u00a0 ", "\ufeff", "\u200b", "\x0b", "\u2028", "'", "''", "' '"])
+def test_white_space_and_apostrophes_before_a_formula_hide_it_from_nobody(before):
+    for formula in ("=1+1", "+1", "-1", "@SUM(1)", "＝1"):
+        assert cell(before + formula) == f"'{before}{formula}"
+        assert plain(cell(before + formula)) == before + formula
+    for harmless in ("words", "'tis", "1-2", "a = b"):
+        assert cell(before + harmless) == before + harmless == plain(before + harmless)
 
 
 def test_a_version_of_the_model_has_what_is_needed_to_make_it_again(db, desk, tmp_path):

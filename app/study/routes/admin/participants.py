@@ -24,6 +24,8 @@ from app.web.errors import Problem
 
 router = APIRouter()
 Name = Annotated[str, FromPath(pattern=r"^before-delete-[0-9T]{15,24}Z\.(sqlite3|dump)$")]
+LONGEST_NUMBER = 9
+"""Digits; Python refuses to read one of thousands."""
 SNAPSHOT_DAYS = 7
 """A snapshot holds what was deleted, so it must not lie about for ever."""
 
@@ -87,7 +89,7 @@ def _wanted(how: str, count: str, code: str, codes: str, file: bytes | None) -> 
         return list(roster.codes(roster.decode(file) if file else codes))
     if how == "one":
         return [code.strip() or None]
-    if not count.strip().isdecimal() or not 1 <= int(count) <= service.MOST_AT_ONCE:
+    if not count.strip().isdecimal() or len(count) > LONGEST_NUMBER or not 1 <= int(count) <= service.MOST_AT_ONCE:
         raise Problem(422, "how-many", f"Write how many to add: a number from 1 to {service.MOST_AT_ONCE:,}.")
     return [None] * int(count)
 
