@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from httpx2 import Response
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 from starlette.testclient import TestClient
 
 from app.db.base import Base
@@ -379,6 +379,30 @@ def test_pause_note_exclude_and_a_new_link(admin: TestClient, app: FastAPI, stud
     assert again.begin()["step"] == "consent"
     assert admin.post(f"{here}/revoke").status_code == 200
     assert again.post("state", again.page()).status_code == 401
+
+
+def test_the_monitor_asks_the_database_as_often_for_many_as_for_one(
+    admin: TestClient, app: FastAPI, study: str
+) -> None:
+    said: list[str] = []
+
+    def look() -> int:
+        said.clear()
+        assert admin.get(f"/admin/studies/{study}/live.json").status_code == 200
+        return len(said)
+
+    def join(count: int) -> None:
+        with app.state.db.write() as session:
+            made = service.add_participants(session, study, [None] * count)
+        for person, token in made:
+            Person(app, token).begin()
+            admin.post(f"/admin/participants/{person.id}/pause", data={"reason": "coffee"})
+
+    event.listen(app.state.db.engine, "before_cursor_execute", lambda *told: said.append(told[2]))
+    join(1)
+    for_one = look()
+    join(4)
+    assert look() == for_one <= 10
 
 
 def test_deleting_takes_a_snapshot_asks_for_the_code_and_leaves_nothing(
