@@ -44,7 +44,7 @@ def snapshot(session: Session, study: Study, studio: Studio, folder: Path) -> di
     for pause in starmap(_Pause, session.execute(_PAUSES, asked)):
         pauses[pause.progress_id].append(pause)
     last = {str(who): (kind, server_ms) for who, kind, server_ms in session.execute(_LAST, asked)}
-    notes: dict[str | None, int] = dict(session.execute(_NOTES, asked).tuples().all())
+    notes = dict(session.execute(_NOTES, asked).all())
     way = len(protocol.way([{"condition": a.condition, "topic": a.topic} for a in protocol.cells[0].arms]))
     steps = {step.id: step for step in protocol.flow.steps}
     names = {condition.id: condition.name for condition in protocol.conditions}
