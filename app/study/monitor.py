@@ -78,7 +78,7 @@ def snapshot(session: Session, study: Study, studio: Studio, folder: Path) -> di
             clock = clocks.read(stay, pauses.get(stay.id, ()), step, at)
             row["at"] = {
                 "step": stay.step,
-                "title": step.title.replace("{condition}", names.get(stay.condition or "", "")) or step.kind,
+                "title": step.name(names.get(stay.condition or "")),
                 "kind": stay.kind,
                 "period": stay.period,
                 "condition": names.get(stay.condition or ""),

@@ -223,6 +223,9 @@ def test_a_narrow_window_a_pause_and_a_withdrawal(server: Server, writer: Callab
     at(page, "Working with")
     go_on(page)
     expect(page.get_by_role("heading", name="Please make the window wider")).to_be_visible()
+    expect(page.locator("#study-block p")).to_have_text(
+        [re.compile("1,280 pixels wide; this one has 1,100"), re.compile("kept")]
+    )
     page.set_viewport_size({"width": 1300, "height": 800})
     expect(page.get_by_role("heading", name="Please make the window wider")).to_be_hidden()
     done(page)

@@ -29,6 +29,16 @@ api = APIRouter(prefix="/api/study", responses=REFUSALS)
 Token = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
+LINKS = {
+    "unknown-link": "Nothing here",
+    "revoked": "Ask for a new link",
+    "finished": "Thank you",
+    "withdrawn": "You have stopped taking part",
+    "not-open": "Not now",
+}
+"""Headings over what is said of a link that leads nowhere, by the code of its problem."""
+
+
 # ── pages ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -40,7 +50,7 @@ def link(request: Request, token: Token, database: Db) -> Response:
             study, participant = flow.linked(session, token)
             context = pages.begin(study, participant)
     except Problem as problem:
-        context = {"title": "This link", "sentence": str(problem.detail)}
+        context = {"title": LINKS.get(problem.code, "This link"), "sentence": str(problem.detail)}
         return page(request, "participant/message.html", context, status=problem.status_code)
     return page(request, "participant/begin.html", context)
 
