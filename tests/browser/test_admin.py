@@ -166,6 +166,7 @@ def whole_study(
 
     page.get_by_role("link", name="Analysis", exact=True).click()
     expect(page.locator(".plot .main-svg").first).to_be_visible()
+    expect(page.locator(".stats tbody tr").first).to_contain_text("too few")
     look(page)
     page.get_by_role("link", name="Sessions", exact=True).click()
     page.get_by_role("link", name=re.compile("^Play P01, task")).first.click()
