@@ -54,6 +54,10 @@ class Comparison:
     p_pairs: float | None
 
 
+FEWEST = 6
+"""With five pairs a signed-rank test gives 2/2⁵ = .0625 at best, whatever they are."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """All that is said of one measure. `p` is that of the signed-rank test for two conditions, Friedman's for more.
@@ -81,6 +85,11 @@ class Finding:
     sentence: str
     lines: tuple[tuple[str, tuple[float, ...]], ...]
     """Participant and their values by condition, in the order of `summaries`."""
+
+    @property
+    def too_few(self) -> bool:
+        """A p would say nothing but how few took part; the tables of the export have it all the same."""
+        return self.n < FEWEST
 
 
 @dataclass(frozen=True)
@@ -283,6 +292,8 @@ def _sentence(finding: Finding, named: Mapping[str, str]) -> str:
         for s in finding.summaries
     ]
     told = f"{', '.join(parts)}; n = {finding.n}"
+    if finding.too_few:
+        return f"{told}: too few for a test."
     held = f", {probability(finding.p_holm)} by Holm" if finding.p_holm is not None else ""
     if finding.friedman:
         one = finding.friedman
@@ -315,8 +326,8 @@ def number(value: float | None) -> str:
 
 
 def probability(p: float | None) -> str:
-    """As APA writes it."""
-    return "p = –" if p is None else "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("= 0.", "= .")
+    """As APA writes it; – where there is none."""
+    return "–" if p is None else "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("= 0.", "= .")
 
 
 def interval(ci: tuple[float, float] | None) -> str:

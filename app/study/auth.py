@@ -38,7 +38,7 @@ PER_ADDRESS = limits.parse("30 per 15 minute")
 HASHINGS = 2
 """Passwords checked at once: each takes 64 MiB, and who floods the page must not take more."""
 
-WRONG = "Name or password are not right. Try again; `spatialbalancing admin password NAME` sets a new one."
+WRONG = "Name or password are not right. Try again; “spatialbalancing admin password NAME” sets a new one."
 _hasher = PasswordHasher()
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy.orm import Session
 
 from app.db.base import now
 from app.study import store
-from app.study.models import Participant, Pause, Progress
+from app.study.models import Participant, Progress
 from app.study.protocol import Step
 from app.study.types import Clock
 from app.writing.models import Writer
@@ -19,14 +20,36 @@ GRACE = 15.0
 """Seconds after a hard stop in which the desk still takes what was typed before it."""
 
 
-def spent(stay: Progress, pauses: Sequence[Pause], at: datetime | None = None) -> float:
+class Timed(Protocol):
+    """A stay (models.Progress), as far as its clock is concerned."""
+
+    @property
+    def seconds(self) -> int | None: ...
+    @property
+    def entered_at(self) -> datetime: ...
+    @property
+    def left_at(self) -> datetime | None: ...
+
+
+class Stood(Protocol):
+    """A pause (models.Pause), likewise."""
+
+    @property
+    def reason(self) -> str: ...
+    @property
+    def started_at(self) -> datetime: ...
+    @property
+    def ended_at(self) -> datetime | None: ...
+
+
+def spent(stay: Timed, pauses: Sequence[Stood], at: datetime | None = None) -> float:
     """Seconds at the step, without its pauses."""
     end = stay.left_at or at or now()
     stood = sum(((min(pause.ended_at or end, end)) - pause.started_at).total_seconds() for pause in pauses)
     return max(0.0, (end - stay.entered_at).total_seconds() - stood)
 
 
-def read(stay: Progress, pauses: Sequence[Pause], step: Step, at: datetime | None = None) -> Clock:
+def read(stay: Timed, pauses: Sequence[Stood], step: Step, at: datetime | None = None) -> Clock:
     used = spent(stay, pauses, at)
     left = stay.seconds - used if stay.seconds is not None else None
     paused = next((pause.reason for pause in pauses if pause.ended_at is None), None)

@@ -13,18 +13,6 @@ from app.study.models import Participant, Study
 from app.study.questionnaires import Instrument, Item
 from app.study.service import protocol_of
 
-KINDS = {
-    "consent": "Before you begin",
-    "form": "Some questions",
-    "tutorial": "How it works",
-    "practice": "Practise",
-    "task": "Write",
-    "break": "Take a break",
-    "interview": "In your own words",
-    "debrief": "Thank you",
-}
-"""Titles of steps that the protocol gives none."""
-
 
 def begin(study: Study, participant: Participant) -> dict[str, Any]:
     protocol = protocol_of(study)
@@ -39,7 +27,6 @@ def _frame(here: Here) -> dict[str, Any]:
     """What stands around every step."""
     step = here.protocol.step(here.place.step)
     condition = here.protocol.condition(here.place.condition) if here.place.condition else None
-    title = (step.title or KINDS[here.place.kind]).replace("{condition}", condition.name if condition else "")
     return {
         "study_title": here.protocol.title,
         "contact": here.protocol.contact,
@@ -47,7 +34,7 @@ def _frame(here: Here) -> dict[str, Any]:
         "of": here.steps,
         "place": here.stay.id,
         "kind": here.place.kind,
-        "title": title,
+        "title": step.name(condition.name if condition else ""),
         "text": step.text.replace("{condition}", condition.name if condition else ""),
         "period": here.place.period,
         "periods": len(here.participant.arms),

@@ -123,6 +123,19 @@ class Design(_Frozen):
     topics: Literal["crossed", "fixed", "repeat"] = "crossed"
 
 
+TITLES: Mapping[StepKind, str] = {
+    "consent": "Before you begin",
+    "form": "Some questions",
+    "tutorial": "How it works",
+    "practice": "Practise",
+    "task": "Write",
+    "break": "Take a break",
+    "interview": "In your own words",
+    "debrief": "Thank you",
+}
+"""Of steps that the protocol gives none."""
+
+
 class Step(_Frozen):
     """One page of the study. `instruments` are for kind form; `text` is what a tutorial, break, interview or debrief
     says ({condition} is the condition's name).
@@ -142,6 +155,10 @@ class Step(_Frozen):
     warn: float = Field(2, ge=0)
     hard_stop: bool = False
     policy: Policy = "resume"
+
+    def name(self, condition: str | None = None) -> str:
+        """Its title, with the condition's name in it."""
+        return (self.title or TITLES[self.kind]).replace("{condition}", condition or "")
 
     @model_validator(mode="after")
     def _consistent(self) -> Step:

@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -33,11 +34,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = scripted_server(tmp_path_factory.mktemp("admin"), "--delay", "0.005")
     server.seconds = 120  # a first start reads the language data
     server.start()
+    employ(server)
+    yield server
+    server.stop()
+
+
+def employ(server: Server) -> None:
+    """Ada may run studies there."""
     command = [sys.executable, "-m", "app", "admin", "create", "Ada", "--password-stdin"]
     environment = {"SPATIAL_DATA_DIR": str(server.data), "PATH": "/usr/bin:/bin"}
     subprocess.run(command, cwd=ROOT, env=environment, input=f"{PASSWORD}\n", text=True, check=True)
-    yield server
-    server.stop()
 
 
 def sound(page: Page) -> None:
@@ -49,33 +55,38 @@ def sound(page: Page) -> None:
         assert told == [], f"{page.url} {scheme}"
 
 
-@pytest.fixture
-def facilitator(writer: Callable[..., BrowserContext], server: Server, complaints: Complaints) -> Page:
-    page = writer().new_page()
-    complaints.watch(page, server.url)
+def sign_in(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/admin")
     # By keyboard alone: the first field has the focus.
     page.keyboard.type("ada")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
-    page.wait_for_url("**/admin")
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+
+
+@pytest.fixture
+def facilitator(writer: Callable[..., BrowserContext], server: Server, complaints: Complaints) -> Page:
+    page = writer().new_page()
+    complaints.watch(page, server.url)
+    sign_in(page, server)
     return page
 
 
-def period(page: Page) -> None:
-    """One condition: read, practise, write, answer."""
+def period(page: Page, seconds: float) -> str:
+    """One condition: read, practise, write (the model has so many seconds for each thing it is asked), answer."""
     there.at(page, "Working with")
     there.go_on(page)
     there.at(page, "Practise")
     there.desk(page)
     there.done(page)
     there.at(page, "Write")
-    there.write(page)
+    desk = there.write(page, seconds)
     there.done(page)
     there.at(page, "After writing")
     there.fill_in(page)
     there.go_on(page)
+    return desk
 
 
 def end(page: Page) -> str:
@@ -92,70 +103,115 @@ def end(page: Page) -> str:
     return code.inner_text()
 
 
-def test_a_facilitator_and_a_participant_go_through_a_whole_study(
-    facilitator: Page, writer: Callable[..., BrowserContext], server: Server, complaints: Complaints, tmp_path: Path
-) -> None:
-    page = facilitator
+def whole_study(
+    page: Page,
+    writer: Callable[..., BrowserContext],
+    server: Server,
+    complaints: Complaints,
+    protocol: str,
+    people: int,
+    *,
+    look: Callable[[Page], None],
+    seconds: float,
+) -> list[list[str]]:
+    """From the facilitator's empty list to the page of the export, with so many participants, one after the other.
+    `look` is shown each page. Gives the desks that each of them sat at."""
     expect(page.get_by_text("Nothing here yet.")).to_be_visible()
-    sound(page)
+    look(page)
     page.get_by_role("link", name="Import it").click()
-    page.get_by_label("Or pasted, or edited here").fill(there.SHORT)
+    page.get_by_label("Or pasted, or edited here").fill(protocol)
     page.get_by_role("button", name="Check and save").click()
     expect(page.get_by_role("status").first).to_contain_text("The study is there.")
     page.get_by_role("button", name="Open the study").click()
     expect(page.get_by_text("Frozen with the study")).to_be_visible()
-    sound(page)
+    look(page)
     page.get_by_role("link", name="Participants", exact=True).click()
-    page.get_by_label("How many").fill("1")
+    page.get_by_label("How many").fill(str(people))
     page.get_by_role("button", name="Make links").first.click()
-    link = page.locator("[data-link]").inner_text()
-    sound(page)
+    links = page.locator("[data-link]").all_inner_texts()
+    look(page)
 
-    page.get_by_role("link", name="Live", exact=True).click()
-    row = page.locator("#rows tr")
-    expect(row).to_contain_text("not come yet")
-    person = writer(viewport={"width": 1366, "height": 800}).new_page()
-    complaints.watch(person, server.url)
-    there.begin(person, link)
-    # The monitor finds out by itself.
-    expect(row).to_contain_text("About you")
-    sound(page)
-    there.fill_in(person)
-    there.go_on(person)
-    period(person)
-    there.at(person, "Take a break")
-    there.go_on(person)
-    expect(row).to_contain_text("8 of 14")
-    row.get_by_role("button", name="Pause P01").click()
-    page.get_by_label("Reason").fill("fire alarm")
-    page.get_by_role("button", name="Pause", exact=True).last.click()
-    expect(row).to_contain_text("paused: fire alarm")
-    row.get_by_role("button", name="Let the clock of P01 run").click()
-    expect(row.get_by_role("button", name="Pause P01")).to_be_visible()
-    period(person)
-    code = end(person)
-    expect(row).to_contain_text("finished")
-    row.get_by_role("link", name="P01").click()
-    expect(page.locator(".facts code")).to_have_text(code)
-    sound(page)
+    desks = []
+    for number, link in enumerate(links, 1):
+        code = f"P{number:02d}"
+        page.get_by_role("link", name="Live", exact=True).click()
+        row = page.locator("#rows tr").filter(has_text=code)
+        expect(row).to_contain_text("not come yet")
+        person = writer(viewport={"width": 1366, "height": 800}).new_page()
+        complaints.watch(person, server.url)
+        there.begin(person, link)
+        # The monitor finds out by itself.
+        expect(row).to_contain_text("About you")
+        look(page)
+        there.fill_in(person)
+        there.go_on(person)
+        sat_at = [period(person, seconds)]
+        there.at(person, "Take a break")
+        there.go_on(person)
+        expect(row).to_contain_text("8 of 14")
+        row.get_by_role("button", name=f"Pause {code}").click()
+        page.get_by_label("Reason").fill("fire alarm")
+        page.get_by_role("button", name="Pause", exact=True).last.click()
+        expect(row).to_contain_text("paused: fire alarm")
+        row.get_by_role("button", name=f"Let the clock of {code} run").click()
+        expect(row.get_by_role("button", name=f"Pause {code}")).to_be_visible()
+        sat_at.append(period(person, seconds))
+        completion = end(person)
+        expect(row).to_contain_text("finished")
+        row.get_by_role("link", name=code).click()
+        expect(page.locator(".facts code")).to_have_text(completion)
+        look(page)
+        person.context.close()
+        desks.append(sat_at)
 
     page.get_by_role("link", name="Analysis", exact=True).click()
     expect(page.locator(".plot .main-svg").first).to_be_visible()
-    sound(page)
+    expect(page.locator(".stats tbody tr").first).to_contain_text("too few")
+    look(page)
     page.get_by_role("link", name="Sessions", exact=True).click()
     page.get_by_role("link", name=re.compile("^Play P01, task")).first.click()
     expect(page.locator("#replay")).to_contain_text("version 1 came to be")
     page.get_by_role("link", name="Export", exact=True).click()
-    sound(page)
+    look(page)
+    complaints.errors = [error for error in complaints.errors if "409" not in error]  # the code, asked for too early
+    assert complaints.none(), complaints
+    return desks
+
+
+def exported(page: Page, path: Path) -> dict[str, Any]:
+    """Save the study's zip from the page of the export; its manifest."""
     with page.expect_download() as download:
         page.get_by_role("link", name=re.compile("^Export ")).last.click()
     expect(page.locator("#export-words")).to_contain_text("Whole:")
-    download.value.save_as(tmp_path / "study.zip")
-    assert verify(tmp_path / "study.zip") == []
-    with zipfile.ZipFile(tmp_path / "study.zip") as archive:
-        assert json.loads(archive.read("manifest.json"))["participants"] == {"person": 1}
-    complaints.errors = [error for error in complaints.errors if "409" not in error]  # the code, asked for too early
-    assert complaints.none(), complaints
+    download.value.save_as(path)
+    assert verify(path) == []
+    with zipfile.ZipFile(path) as archive:
+        manifest: dict[str, Any] = json.loads(archive.read("manifest.json"))
+    return manifest
+
+
+def test_a_facilitator_and_a_participant_go_through_a_whole_study(
+    facilitator: Page, writer: Callable[..., BrowserContext], server: Server, complaints: Complaints, tmp_path: Path
+) -> None:
+    whole_study(facilitator, writer, server, complaints, there.SHORT, 1, look=sound, seconds=10)
+    assert exported(facilitator, tmp_path / "study.zip")["participants"] == {"person": 1}
+
+
+@pytest.mark.model
+def test_both_orders_on_the_real_model(
+    real: Server, writer: Callable[..., BrowserContext], complaints: Complaints, tmp_path: Path
+) -> None:
+    """As above, on the application as a newcomer gets it: two participants, of whom each has the other's order."""
+    employ(real)
+    page = writer().new_page()
+    complaints.watch(page, real.url)
+    sign_in(page, real)
+    # Topics that don't change places leave two orders, those of the conditions.
+    protocol = f"{there.SHORT}design: {{order: balanced, topics: fixed}}\n"
+    desks = whole_study(page, writer, real, complaints, protocol, 2, look=lambda _: None, seconds=120)
+    assert sorted(desks) == [["chat", "map"], ["map", "chat"]]
+    manifest = exported(page, tmp_path / "study.zip")
+    assert (manifest["participants"], manifest["responses"]) == ({"person": 2}, "live")
 
 
 @pytest.mark.parametrize("width", [1440, 1024, 760])

@@ -99,24 +99,26 @@ def desk(page: Page) -> str:
     return "chat" if page.locator("body").get_attribute("data-chat") == "on" else "map"
 
 
-def write(page: Page) -> None:
-    """Get one text from the model into the draft, the way the desk has it."""
-    if desk(page) == "chat":
+def write(page: Page, seconds: float = 10) -> str:
+    """Get one text from the model into the draft, the way the desk has it: which condition's."""
+    found, waiting = desk(page), seconds * 1000
+    if found == "chat":
         expect(page.locator("#place-all")).to_be_hidden()
         expect(page.locator(".handles, [data-label], #muse-button:visible, #goal-button:visible")).to_have_count(0)
         page.get_by_role("textbox", name="Message").fill("Add an everyday comparison.")
-        expect(page.get_by_role("button", name="Send")).to_be_enabled()
+        expect(page.get_by_role("button", name="Send")).to_be_enabled(timeout=waiting)
         page.keyboard.press("Enter")
-        page.get_by_role("button", name=re.compile("^Insert into paragraph 1")).click()
+        page.get_by_role("button", name=re.compile("^Insert into paragraph 1")).click(timeout=waiting)
         expect(page.locator(".chat-in")).to_have_text("In the draft")
         expect(page.locator("#plain")).to_contain_text("from the chat")
     else:
-        place_all(page)
+        place_all(page, seconds)
         paragraph(page, 1).click()
-        press_and_wait(page, "Use an Analogy")
+        press_and_wait(page, "Use an Analogy", max(60, seconds))
         page.locator("#candidates .result").first.click()
         page.locator("#opened [data-key=confirm]").click()
         expect(page.locator(".paragraph[data-confirmed=true]")).to_have_count(1)
+    return found
 
 
 def test_a_whole_study_in_the_browser(
@@ -221,6 +223,9 @@ def test_a_narrow_window_a_pause_and_a_withdrawal(server: Server, writer: Callab
     at(page, "Working with")
     go_on(page)
     expect(page.get_by_role("heading", name="Please make the window wider")).to_be_visible()
+    expect(page.locator("#study-block p")).to_have_text(
+        [re.compile("1,280 pixels wide; this one has 1,100"), re.compile("kept")]
+    )
     page.set_viewport_size({"width": 1300, "height": 800})
     expect(page.get_by_role("heading", name="Please make the window wider")).to_be_hidden()
     done(page)

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from httpx2 import Response
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 from starlette.testclient import TestClient
 
 from app.db.base import Base
 from app.settings import Settings
-from app.study import auth, service, store
+from app.study import auth, erase, service, store
 from app.study.models import FacilitatorSession, Participant, Study
 from app.study.roster import codes
 from app.study.routes.admin import data, door, live, participants, studies
@@ -390,7 +390,31 @@ def test_pause_note_exclude_and_a_new_link(admin: TestClient, app: FastAPI, stud
     assert again.post("state", again.page()).status_code == 401
 
 
-def test_deleting_takes_a_snapshot_asks_for_the_code_and_leaves_nothing(
+def test_the_monitor_asks_the_database_as_often_for_many_as_for_one(
+    admin: TestClient, app: FastAPI, study: str
+) -> None:
+    said: list[str] = []
+
+    def look() -> int:
+        said.clear()
+        assert admin.get(f"/admin/studies/{study}/live.json").status_code == 200
+        return len(said)
+
+    def join(count: int) -> None:
+        with app.state.db.write() as session:
+            made = service.add_participants(session, study, [None] * count)
+        for person, token in made:
+            Person(app, token).begin()
+            admin.post(f"/admin/participants/{person.id}/pause", data={"reason": "coffee"})
+
+    event.listen(app.state.db.engine, "before_cursor_execute", lambda *told: said.append(told[2]))
+    join(1)
+    for_one = look()
+    join(4)
+    assert look() == for_one <= 10
+
+
+def test_deleting_asks_for_the_code_and_leaves_nothing_in_any_file(
     admin: TestClient, app: FastAPI, settings: Settings, study: str
 ) -> None:
     [link] = links(admin, study)
@@ -410,11 +434,33 @@ def test_deleting_takes_a_snapshot_asks_for_the_code_and_leaves_nothing(
             for row in session.execute(select(table)):
                 assert "only they wrote" not in str(row)
                 assert found.id not in map(str, row), table.name
-    [snapshot] = (settings.data_dir / "backups").iterdir()
-    assert b"only they wrote" in snapshot.read_bytes()
-    assert admin.post(f"/admin/studies/{study}/snapshots/{snapshot.name}/delete").status_code == 200
     assert not any(b"only they wrote" in path.read_bytes() for path in settings.data_dir.rglob("*") if path.is_file())
     assert admin.get(here).status_code == 404
+
+
+def test_a_deletion_that_breaks_off_leaves_a_snapshot_and_the_next_one_takes_it_away(
+    admin: TestClient, app: FastAPI, settings: Settings, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links(admin, study, count="2")
+    with app.state.db.read() as session:
+        first, second = session.scalars(select(Participant).order_by(Participant.code)).all()
+
+    def snapshots() -> list[Path]:
+        return list((settings.data_dir / "backups").glob("*"))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(erase, "scrub", lambda _: 1 / 0)
+        assert admin.post(f"/admin/participants/{first.id}/delete", data={"typed": first.code}).status_code == 500
+    [left] = snapshots()
+    page = admin.get(f"/admin/studies/{study}/participants").text
+    assert "A deletion broke off" in page
+    assert left.name in page
+    assert first.id.encode() in left.read_bytes()
+    assert admin.post(f"/admin/participants/{second.id}/delete", data={"typed": second.code}).status_code == 200
+    assert snapshots() == []
+    left.write_text("one that is deleted by hand")
+    assert admin.post(f"/admin/studies/{study}/snapshots/{left.name}/delete").status_code == 200
+    assert snapshots() == []
 
 
 def test_a_snapshot_s_name_can_t_lead_out_of_its_folder(admin: TestClient, settings: Settings, study: str) -> None:

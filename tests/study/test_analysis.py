@@ -44,6 +44,14 @@ def drawn(people: int, effects: Effects, seed: int = 1) -> tuple[list[Value], di
     return found, counted
 
 
+@pytest.mark.parametrize(("people", "few"), [(1, True), (5, True), (6, False)])
+def test_no_p_is_told_where_too_few_took_part(people: int, few: bool) -> None:
+    finding = analyse(*drawn(people, Effects(condition=8)), {}, TWO, OUTCOMES).finding("a")
+    assert finding.sentence.endswith(": too few for a test.") is few
+    assert ("p = " in finding.sentence) is not few
+    assert finding.p is not None, "the export has it all the same"
+
+
 def test_the_difference_is_what_the_tool_adds() -> None:
     found, counted = drawn(16, Effects(condition=8))
     finding = analyse(found, counted, {}, TWO, OUTCOMES).finding("a")

@@ -3,6 +3,7 @@ app/web/security.py), and looking at a link uses nothing up."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Request
@@ -11,7 +12,8 @@ from pydantic import StringConstraints
 from sqlalchemy.orm import Session
 from starlette.background import BackgroundTask
 
-from app.study import erase, flow, pages, store
+from app.db.engine import Database
+from app.study import erase, flow, pages, snapshots, store
 from app.study import views as v
 from app.web import security
 from app.web.errors import Problem
@@ -29,6 +31,16 @@ api = APIRouter(prefix="/api/study", responses=REFUSALS)
 Token = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
+LINKS = {
+    "unknown-link": "Nothing here",
+    "revoked": "Ask for a new link",
+    "finished": "Thank you",
+    "withdrawn": "You have stopped taking part",
+    "not-open": "Not now",
+}
+"""Headings over what is said of a link that leads nowhere, by the code of its problem."""
+
+
 # ── pages ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -40,7 +52,7 @@ def link(request: Request, token: Token, database: Db) -> Response:
             study, participant = flow.linked(session, token)
             context = pages.begin(study, participant)
     except Problem as problem:
-        context = {"title": "This link", "sentence": str(problem.detail)}
+        context = {"title": LINKS.get(problem.code, "This link"), "sentence": str(problem.detail)}
         return page(request, "participant/message.html", context, status=problem.status_code)
     return page(request, "participant/begin.html", context)
 
@@ -122,12 +134,18 @@ def finish(body: v.Told, unit: Work) -> Response:
 
 
 @api.post("/withdraw", response_model=v.ReceiptView)
-def withdraw(body: v.Withdraw, writer_id: WriterId, session: WriteSession, database: Db) -> Response:
+def withdraw(request: Request, body: v.Withdraw, writer_id: WriterId, session: WriteSession, database: Db) -> Response:
     """Once: afterwards the session is gone or the part is over, so a second sending is refused, not done."""
     receipt = flow.withdraw(session, writer_id, keep=body.keep)
     told = v.ReceiptView(code=receipt.code, kind=receipt.kind, counts=receipt.counts)
-    scrub = None if body.keep else BackgroundTask(erase.scrub, database)
-    return JSONResponse(told.model_dump(), background=scrub)
+    clear = None if body.keep else BackgroundTask(_clear, database, request.app.state.settings.data_dir)
+    return JSONResponse(told.model_dump(), background=clear)
+
+
+def _clear(database: Database, data_dir: Path) -> None:
+    """Nothing of who was erased stays in files."""
+    erase.scrub(database)
+    snapshots.forget(data_dir)
 
 
 @api.post("/leave", response_model=dict[str, str])

@@ -46,8 +46,8 @@ function cover(why, heading, words, ...actions) {
   covering = why;
   block.replaceChildren(
     el("h2", { id: "study-block-heading", tabindex: "-1", autofocus: true }, heading),
-    words.map((line) => el("p", {}, line)),
-    actions.length ? el("div", { class: "row" }, actions) : null);
+    ...words.map((line) => el("p", {}, line)),
+    ...(actions.length ? [el("div", { class: "row" }, actions)] : []));
   if (!block.isConnected) document.body.append(block);
   if (!block.open) block.showModal();
 }

@@ -42,6 +42,7 @@ def analysis_page(admin: Admin, study_id: Id) -> Response:
         "number": analysis.number,
         "probability": analysis.probability,
         "interval": analysis.interval,
+        "fewest": analysis.FEWEST,
         "plotly_version": plotly_version(),
         "figures": {f.outcome.id: found.figure(f.outcome.id) for f in found.findings if f.n},
     }

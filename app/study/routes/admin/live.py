@@ -7,9 +7,11 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from app.study import monitor, selftest, store
+from app.study.models import Study
 from app.study.pilot import DryRun, dry_run
 from app.study.routes.admin.shared import NO_STORE, Admin, Id, TheForm, to
 from app.study.routes.admin.studies import shared
@@ -18,22 +20,22 @@ from app.web.errors import Problem
 router = APIRouter()
 
 
-def _snapshot(admin: Admin, study_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    with admin.database.read() as session:
-        study = store.study(session, study_id)
-        found = monitor.snapshot(session, study, admin.studio, admin.settings.data_dir)
-        return found, shared(session, study, "live")
+def _snapshot(admin: Admin, session: Session, study: Study) -> dict[str, Any]:
+    return monitor.snapshot(session, study, admin.studio, admin.settings.data_dir)
 
 
 @router.get("/studies/{study_id}/live")
 def live(admin: Admin, study_id: Id) -> Response:
-    found, context = _snapshot(admin, study_id)
-    return admin.page("live", {**context, "snapshot": found})
+    with admin.database.read() as session:
+        study = store.study(session, study_id)
+        context = {**shared(session, study, "live"), "snapshot": _snapshot(admin, session, study)}
+    return admin.page("live", context)
 
 
 @router.get("/studies/{study_id}/live.json")
 def live_json(admin: Admin, study_id: Id) -> Response:
-    found, _ = _snapshot(admin, study_id)
+    with admin.database.read() as session:
+        found = _snapshot(admin, session, store.study(session, study_id))
     return JSONResponse(found, headers=NO_STORE)
 
 

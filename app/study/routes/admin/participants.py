@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -14,9 +12,8 @@ from fastapi import Path as FromPath
 from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
-from app.db.backup import BackupError, backup
 from app.db.base import new_id
-from app.study import addresses, clocks, erase, flow, roster, service, store
+from app.study import addresses, clocks, erase, flow, roster, service, snapshots, store
 from app.study.models import Participant, Progress
 from app.study.routes.admin.shared import NO_STORE, Admin, Id, Key, TheForm, to, tried
 from app.study.routes.admin.studies import cells, shared
@@ -26,8 +23,6 @@ router = APIRouter()
 Name = Annotated[str, FromPath(pattern=r"^before-delete-[0-9T]{15,24}Z\.(sqlite3|dump)$")]
 LONGEST_NUMBER = 9
 """Digits; Python refuses to read one of thousands."""
-SNAPSHOT_DAYS = 7
-"""A snapshot holds what was deleted, so it must not lie about for ever."""
 
 
 # ── the table ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -48,8 +43,7 @@ def _participants(
             "loopback": addresses.is_loopback,
             "kept": kept or {},
             "key": new_id(),
-            "snapshots": snapshots(admin.settings.data_dir),
-            "days": SNAPSHOT_DAYS,
+            "snapshots": snapshots.listed(admin.settings.data_dir),
         }
     return admin.page("participants", context, problem=problem)
 
@@ -160,8 +154,6 @@ def _person(
             "loopback": addresses.is_loopback,
             "kept": kept or {},
             "key": new_id(),
-            "sqlite": admin.database.sqlite,
-            "days": SNAPSHOT_DAYS,
         }
     return admin.page("participant", context, problem=problem)
 
@@ -278,19 +270,19 @@ def _linked(
 
 @router.post("/participants/{participant_id}/delete")
 def delete(admin: Admin, participant_id: Id, form: TheForm) -> Response:
-    """Wholly, at any moment, after their code was typed. A snapshot of the whole database is taken first, unless the
-    participant themselves wants to be forgotten at once."""
+    """Wholly, at any moment, after their code was typed. A snapshot of the whole database is taken first; it goes, with
+    all that were left before, as soon as nothing of them is left anywhere else."""
     with admin.database.read() as session:
         person = store.participant(session, participant_id)
     if form.one("typed").strip() != person.code:
         told = f"Nothing was deleted. To delete, type the code {person.code} into the field."
         return _person(admin, participant_id, Problem(422, "not-typed", told), form.kept())
     try:
-        if not form.on("forget"):
-            _take_snapshot(admin)
+        snapshots.take(admin.database, admin.settings.data_dir)
         with admin.database.write() as session:
             receipt = erase.delete_participant(session, participant_id)
         erase.scrub(admin.database)
+        snapshots.forget(admin.settings.data_dir)
     except Problem as problem:
         if problem.code == "no-participant":
             raise
@@ -304,49 +296,10 @@ def receipt(admin: Admin, study_id: Id, receipt_id: Id) -> Response:
         study = store.study(session, study_id)
         found = store.receipt(session, study_id, receipt_id)
         context = shared(session, study, "participants")
-    kept = snapshots(admin.settings.data_dir)
-    return admin.page("receipt", {**context, "receipt": found, "snapshots": kept, "days": SNAPSHOT_DAYS})
-
-
-def _folder(data_dir: Path) -> Path:
-    return data_dir / "backups"
-
-
-def _take_snapshot(admin: Admin) -> None:
-    """Raises Problem 507."""
-    folder = _folder(admin.settings.data_dir)
-    ending = "sqlite3" if admin.database.sqlite else "dump"
-    path = folder / f"before-delete-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z.{ending}"
-    forget_old_snapshots(admin.settings.data_dir)
-    try:
-        backup(admin.database, path)
-    except BackupError as error:
-        raise Problem(
-            507, "no-snapshot", f"Nothing was deleted, because no snapshot could be taken first. {error}"
-        ) from error
-
-
-def snapshots(data_dir: Path) -> list[dict[str, Any]]:
-    """Those taken before deletions, the latest first."""
-    found = sorted(_folder(data_dir).glob("before-delete-*"), reverse=True)
-    return [
-        {
-            "name": path.name,
-            "at": datetime.fromtimestamp(path.stat().st_mtime, UTC),
-            "bytes": path.stat().st_size,
-        }
-        for path in found
-    ]
-
-
-def forget_old_snapshots(data_dir: Path) -> None:
-    old = datetime.now(UTC) - timedelta(days=SNAPSHOT_DAYS)
-    for one in snapshots(data_dir):
-        if one["at"] < old:
-            (_folder(data_dir) / one["name"]).unlink(missing_ok=True)
+    return admin.page("receipt", {**context, "receipt": found})
 
 
 @router.post("/studies/{study_id}/snapshots/{name}/delete")
 def delete_snapshot(admin: Admin, study_id: Id, name: Name) -> Response:
-    (_folder(admin.settings.data_dir) / name).unlink(missing_ok=True)
+    snapshots.forget(admin.settings.data_dir, name)
     return to(f"/admin/studies/{study_id}/participants", "snapshot-gone")

@@ -163,8 +163,8 @@ def _yaml(text: str, name: str) -> Response:
 
 
 def cells(session: Session, study: Study, protocol: Protocol) -> list[dict[str, Any]]:
-    """Each order, with how many people hold it."""
-    people = service.taken(session, study.id)
+    """Each order, with how many people hold it; in a pilot without any, how many simulated ones."""
+    people = service.taken(session, study.id) or service.taken(session, study.id, "simulated")
     names = {c.id: c.name for c in protocol.conditions}
     titles = {t.id: t.title for t in protocol.topics}
     return [
