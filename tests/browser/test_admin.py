@@ -130,7 +130,7 @@ def test_a_facilitator_and_a_participant_go_through_a_whole_study(
     page.get_by_label("Reason").fill("fire alarm")
     page.get_by_role("button", name="Pause", exact=True).last.click()
     expect(row).to_contain_text("paused: fire alarm")
-    row.get_by_role("button", name="Let the clock of P01 run").click()
+    row.get_by_role("button", name="Resume P01").click()
     expect(row.get_by_role("button", name="Pause P01")).to_be_visible()
     period(person)
     code = end(person)
