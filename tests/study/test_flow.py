@@ -260,6 +260,21 @@ def test_the_clock_is_the_servers(app: FastAPI, person: Person) -> None:
 
 
 @ON_SQLITE
+def test_a_pause_costs_no_time(app: FastAPI, person: Person) -> None:
+    person.begin()
+    person.until("task")
+    make_late(app, 6)
+    assert 230 < person.look()["clock"]["left"] <= 240
+    with app.state.db.write() as session:
+        # As if five of the six minutes had been a pause.
+        service.pause(session, one(app).id, "the fire alarm", "Ada").started_at = now() - timedelta(minutes=5)
+    assert 530 < person.look()["clock"]["left"] <= 540
+    with app.state.db.write() as session:
+        service.resume(session, one(app).id)
+    assert 530 < person.look()["clock"]["left"] <= 540
+
+
+@ON_SQLITE
 def test_late_events_count_for_the_step_they_were_made_in(app: FastAPI, person: Person) -> None:
     person.begin()
     person.until("task")
