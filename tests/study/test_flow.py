@@ -15,7 +15,7 @@ from app.db.base import now
 from app.study import clocks, flow, service
 from app.study.models import Answer, Consent, Participant, Progress, Study
 from app.writing.models import LoggedEvent
-from tests.study.people import Person, invited, opened
+from tests.study.people import SHORT, Person, invited, opened
 from tests.writing.desk import ok, refused
 
 ON_SQLITE = pytest.mark.parametrize("db_url", ["sqlite"], indirect=True)
@@ -257,6 +257,21 @@ def test_the_clock_is_the_servers(app: FastAPI, person: Person) -> None:
     assert person.state["step"] == "after-task"
     assert log(app, "step.left")[-1].payload["outcome"] == "time-up"
     refused(save(person, draft, "Much too late."), 409, "closed")
+
+
+@ON_SQLITE
+def test_only_a_hard_stop_ends_a_step_by_itself(app: FastAPI, client: TestClient) -> None:
+    soft = opened(app, SHORT.replace(", hard_stop: true", ""))
+    (_, token), *_ = invited(app, soft)
+    person = Person(app, token)
+    person.begin()
+    person.until("task")
+    make_late(app, 11)
+    assert person.look()["clock"]["left"] < 0
+    refused(person.post("advance", person.page(time_up=True)), 409, "not-yet")
+    ok(save(person, person.draft_id(), "Typed after the time."))
+    person.advance()
+    assert log(app, "step.left")[-1].payload["outcome"] == "done"
 
 
 @ON_SQLITE
