@@ -144,9 +144,9 @@ def main(
         schema.upgrade(database)
         studio = Studio(Settings())
         studio.start()
-        while not studio.ready:
-            if studio.status()["problem"]:
-                raise SystemExit(studio.status()["problem"]["detail"])
+        while (problem := studio.problem) is not None:
+            if problem.code != "model-loading":
+                raise SystemExit(str(problem.detail))
             time.sleep(0.2)
         first: list[dict[str, Any]] = []
         second: list[dict[str, Any]] = []

@@ -47,7 +47,9 @@ def export(out: Annotated[Path, typer.Option(help="A new file, .jsonl.")]) -> No
         raise typer.BadParameter(f"{out} is there already; name a new file.", param_hint="--out") from error
     except OSError as error:
         console.fail(f"{out} can't be written: {error.strerror or error}.")
-    typer.echo(f"{len(found)} confirmed versions against {pairing.pairs(found)} discarded ones are in {out}.")
+    typer.echo(
+        f"{pairing.many(len(found), 'confirmed version')}, against {pairing.pairs(found)} discarded, written to {out}."
+    )
     lack = pairing.too_few(found)
     if lack:
         typer.echo(lack, err=True)

@@ -118,17 +118,15 @@ def too_few(comparisons: Sequence[Comparison]) -> str | None:
     if count >= FEWEST and paragraphs >= FEWEST_PARAGRAPHS:
         return None
     return (
-        f"There {_are(count, 'discarded version')} beside a confirmed one, in {_many(paragraphs, 'paragraph')}; at "
+        f"There {'is' if count == 1 else 'are'} {many(count, 'discarded version')} beside a confirmed one, in "
+        f"{many(paragraphs, 'paragraph')}; at "
         f"least {FEWEST} in {FEWEST_PARAGRAPHS} paragraphs are needed. Confirm what is good and discard what is "
         "not, of one press of a label, with learning switched on."
     )
 
 
-def _are(count: int, what: str) -> str:
-    return f"is {_many(count, what)}" if count == 1 else f"are {_many(count, what)}"
-
-
-def _many(count: int, what: str) -> str:
+def many(count: int, what: str) -> str:
+    """`1 pair`, `2 pairs`."""
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 

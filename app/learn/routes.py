@@ -16,10 +16,15 @@ from app.web.templates import page
 from app.writing import service as writing
 from app.writing.deps import OWN_DESK, Db, ReadSession, TheStudio, Work, WriterId
 from app.writing.routes.shared import REFUSALS
+from app.writing.studio import Studio
 
 
 def switched_on(_writer: WriterId, studio: TheStudio) -> None:
-    """Raises Problem 404 where learning is off."""
+    """Raises Problem 404 where learning is off, and 401 before that without a session."""
+    _refuse_where_off(studio)
+
+
+def _refuse_where_off(studio: Studio) -> None:
     if not studio.settings.learn:
         raise Problem(404, "learning-off", "Learning is switched off here.")
 
@@ -58,8 +63,7 @@ def choose(body: v.Choice, unit: Work, follower: TheFollower) -> Response:
 @pages.get("/learn")
 def learn_page(request: Request, database: Db, studio: TheStudio) -> Response:
     """Raises Problem 404 where learning is off, 401 without a session."""
-    if not studio.settings.learn:
-        raise Problem(404, "learning-off", "Learning is switched off here.")
+    _refuse_where_off(studio)
     if writing.find_writer(database, request.cookies.get(security.COOKIE)) is None:
         raise Problem(401, "no-session", "This browser has no session here. Open the start page to get one.")
     return page(request, "learn.html", {})

@@ -178,7 +178,7 @@ def verdict(card: dict[str, Any]) -> v.Verdict:
     if not gain:
         return v.Verdict(kind="unclear", words="Not compared yet.")
     if paragraphs < FEWEST_TO_TELL:
-        few = f"Compared on {paragraphs} unseen paragraph{'' if paragraphs == 1 else 's'}, too few to tell."
+        few = f"Compared on {pairing.many(paragraphs, 'unseen paragraph')}, too few to tell."
         return v.Verdict(kind="unclear", words=few)
     if gain["low"] > 0:
         return v.Verdict(kind="better", words="Finds confirmed versions likelier than what was in service did.")

@@ -155,6 +155,7 @@ FILES = {
 
 
 def codebook(protocol: Protocol) -> str:
+    """The whole text, as Markdown."""
     lines = [
         f"# Codebook of “{protocol.title}”",
         "",

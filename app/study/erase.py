@@ -26,7 +26,8 @@ _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
 def code() -> str:
-    """Something that can be read out: twelve signs in three groups, without those that look alike (60 random bits)."""
+    """For receipts and at the end, such that it can be read out: twelve signs in three groups, without those that look
+    alike (60 random bits)."""
     signs = "".join(secrets.choice(_LETTERS) for _ in range(12))
     return "-".join(signs[i : i + 4] for i in (0, 4, 8))
 

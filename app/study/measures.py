@@ -178,6 +178,7 @@ def derive(work: Work) -> dict[str, float | None]:
 
 
 def viewed(noted: Iterable[Happened]) -> set[str]:
+    """Ids of the versions that were opened, compared, or rested on for LOOKED milliseconds."""
     found: set[str] = set()
     for event in noted:
         opened = event.kind == "node.opened" or (event.kind == "node.hovered" and event.payload["ms"] >= LOOKED)
@@ -198,6 +199,7 @@ def entropy(counts: Mapping[str, int]) -> float | None:
 
 
 def hull_area(points: Sequence[Point]) -> float | None:
+    """Of the convex hull, in square points; None without a point."""
     from scipy.spatial import ConvexHull, QhullError
 
     if not points:
@@ -210,6 +212,7 @@ def hull_area(points: Sequence[Point]) -> float | None:
 
 
 def reversals(way: Sequence[Point]) -> int:
+    """How often the way turns back on an axis, both added; moves of less than STILL points are passed over."""
     return sum(_turns([getattr(point, axis) for point in way]) for axis in ("engagement", "exposition"))
 
 
@@ -219,6 +222,7 @@ def _turns(values: Sequence[float]) -> int:
 
 
 def revisits(opened: Sequence[str]) -> int:
+    """How often, among ids in the order of their opening, one comes back after another."""
     seen: set[str] = set()
     last, count = "", 0
     for version in opened:

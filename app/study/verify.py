@@ -66,6 +66,7 @@ def verify(path: Path, progress: Progressed | None = None) -> list[str]:
 
 
 def report(path: Path, progress: Progressed | None = None) -> Report:
+    """What is wrong with the export and what was found right; a file that can't be read is a finding, not an error."""
     told = Report()
     say = progress or (lambda _: None)
     try:

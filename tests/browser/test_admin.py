@@ -153,7 +153,7 @@ def whole_study(
         page.get_by_label("Reason").fill("fire alarm")
         page.get_by_role("button", name="Pause", exact=True).last.click()
         expect(row).to_contain_text("paused: fire alarm")
-        row.get_by_role("button", name=f"Let the clock of {code} run").click()
+        row.get_by_role("button", name=f"Resume {code}").click()
         expect(row.get_by_role("button", name=f"Pause {code}")).to_be_visible()
         sat_at.append(period(person, seconds))
         completion = end(person)

@@ -47,7 +47,7 @@ def test_export_writes_consenting_writers_alone(data_dir: Path, tmp_path: Path) 
     out = tmp_path / "confirmed.jsonl"
     code, said, err = run("export", "--out", out, SPATIAL_DATA_DIR=data_dir)
     assert code == 0
-    assert said.startswith("1 confirmed versions against 2")
+    assert said.startswith("1 confirmed version, against 2 discarded")
     assert "at least 20" in err
     [comparison] = pairing.read(out)
     assert "Cells" in comparison.chosen.messages[-1].content

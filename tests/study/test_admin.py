@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from httpx2 import Response
 from sqlalchemy import event, func, select
 from starlette.testclient import TestClient
 
-from app.db.base import Base
+from app.db.base import Base, now
 from app.settings import Settings
 from app.study import auth, erase, service, store
 from app.study.models import FacilitatorSession, Participant, Study
@@ -184,6 +185,13 @@ def test_a_session_ends_by_signing_out_by_another_browser_and_by_a_new_password(
     admin.post("/admin/sign-out")
     admin.cookies.set(auth.COOKIE, token, path="/admin")
     assert "Sign in" in admin.get("/admin").text
+
+
+def test_a_session_that_nobody_uses_is_over(admin: TestClient, app: FastAPI) -> None:
+    for idle, status in ((auth.IDLE - timedelta(minutes=1), 200), (auth.IDLE + timedelta(minutes=1), 303)):
+        with app.state.db.write() as session:
+            session.scalars(select(FacilitatorSession)).one().seen_at = now() - idle
+        assert admin.get("/admin", follow_redirects=False).status_code == status
 
 
 def test_a_form_from_another_site_is_refused(admin: TestClient, study: str) -> None:

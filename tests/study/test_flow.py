@@ -15,7 +15,7 @@ from app.db.base import now
 from app.study import clocks, flow, service
 from app.study.models import Answer, Consent, Participant, Progress, Study
 from app.writing.models import LoggedEvent
-from tests.study.people import Person, invited, opened
+from tests.study.people import SHORT, Person, invited, opened
 from tests.writing.desk import ok, refused
 
 ON_SQLITE = pytest.mark.parametrize("db_url", ["sqlite"], indirect=True)
@@ -257,6 +257,36 @@ def test_the_clock_is_the_servers(app: FastAPI, person: Person) -> None:
     assert person.state["step"] == "after-task"
     assert log(app, "step.left")[-1].payload["outcome"] == "time-up"
     refused(save(person, draft, "Much too late."), 409, "closed")
+
+
+@ON_SQLITE
+def test_only_a_hard_stop_ends_a_step_by_itself(app: FastAPI, client: TestClient) -> None:
+    soft = opened(app, SHORT.replace(", hard_stop: true", ""))
+    (_, token), *_ = invited(app, soft)
+    person = Person(app, token)
+    person.begin()
+    person.until("task")
+    make_late(app, 11)
+    assert person.look()["clock"]["left"] < 0
+    refused(person.post("advance", person.page(time_up=True)), 409, "not-yet")
+    ok(save(person, person.draft_id(), "Typed after the time."))
+    person.advance()
+    assert log(app, "step.left")[-1].payload["outcome"] == "done"
+
+
+@ON_SQLITE
+def test_a_pause_costs_no_time(app: FastAPI, person: Person) -> None:
+    person.begin()
+    person.until("task")
+    make_late(app, 6)
+    assert 230 < person.look()["clock"]["left"] <= 240
+    with app.state.db.write() as session:
+        # As if five of the six minutes had been a pause.
+        service.pause(session, one(app).id, "the fire alarm", "Ada").started_at = now() - timedelta(minutes=5)
+    assert 530 < person.look()["clock"]["left"] <= 540
+    with app.state.db.write() as session:
+        service.resume(session, one(app).id)
+    assert 530 < person.look()["clock"]["left"] <= 540
 
 
 @ON_SQLITE

@@ -11,6 +11,7 @@ from app.study.protocol import Mistake, Protocol, parse
 from app.study.questionnaires import Instrument, Item, Option, checked
 from tests.study.people import SHORT
 
+DEBRIEF = "- {id: debrief, kind: debrief, text: It was about maps and chats.}"
 XY = (Option(value="x", label="X"), Option(value="y", label="Y"))
 
 
@@ -44,6 +45,7 @@ def line_of(text: str) -> int:
         ("instruments: [choice]", "instruments: [chioce]", "known are"),
         ("kind: break", "kind: task", "exactly one step of kind task"),
         ("{id: consent, kind: consent}", "{id: consent, kind: break}", "kind consent"),
+        (DEBRIEF, f"{DEBRIEF}\n    - {{id: end, kind: break}}", "kind debrief"),
         ("ends: [very low, very high]", "ends: [very low]", "`instruments.1.items.1.ends"),
         ("exposition: [45, 60]", "exposition: [60, 45]", "from a lower to a higher"),
     ],
@@ -54,7 +56,7 @@ def test_a_mistake_is_told_with_its_line(old: str, new: str, says: str) -> None:
     assert found.what.endswith(".")
     assert found.line is not None
     whole = {"keystrokes": "  text: |", "leave those": "  - id: baseline", "Two topics": "topics:"}
-    whole |= dict.fromkeys(("exactly", "kind consent", "known are"), "flow:")
+    whole |= dict.fromkeys(("exactly", "kind consent", "kind debrief", "known are"), "flow:")
     place = next((part for key, part in whole.items() if key in says), old)
     assert abs(found.line - line_of(place)) <= 1, found.line
 

@@ -139,6 +139,25 @@ def test_a_loss_that_leaves_its_beginning_far_behind_stops_the_run():
     assert len(calls) < 120
 
 
+def test_a_run_that_gets_no_better_stops_when_patience_ends():
+    config = replace(BASE, steps=50, validate_every=1, patience=2, both_signs=False, packed=False, cache_prefix="off")
+    result = ZOTrainer(tiny(), CallableObjective(lambda model, batch: 1.0), config).fit([{}] * 8, [{}] * 8)
+    assert (result.steps, result.best_step, result.stopped) == (2, 0, "early")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        ("constant", [1, 1, 1, 1]),
+        ("linear", [1, 0.75, 0.5, 0.25]),
+        ("cosine", [1, (1 + 0.5**0.5) / 2, 0.5, (1 - 0.5**0.5) / 2]),
+    ],
+)
+def test_the_rate_goes_as_its_schedule_says(schedule, rates):
+    config = Config(steps=4, rate=1.0, schedule=schedule)
+    assert [config.learning_rate(step) for step in range(4)] == pytest.approx(rates)
+
+
 def test_a_collapsed_loss_stops_the_run(letters):
     config = replace(BASE, both_signs=False, packed=False, cache_prefix="off")
     with pytest.raises(Diverged, match="collapsed"):

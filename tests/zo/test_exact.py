@@ -11,7 +11,7 @@ import torch
 
 from app.zo.baselines import regime
 from app.zo.layer import LOG_NAME, SeedLog, TunedLayer, fingerprint
-from app.zo.master import rebuilt, replay
+from app.zo.master import Master, rebuilt, replay
 from app.zo.model import Decoder, Tree
 from app.zo.noise import Rademacher
 from app.zo.objective import CallableObjective, Example, OptionChoice, PreferenceMargin, ResponseLoss
@@ -161,6 +161,9 @@ def test_one_pass_for_all_options_is_one_row_for_each(build, letters, choices):
         losses.append(trainer.evaluate(trainer.source(choices), len(choices)))
     assert losses[0][0] == pytest.approx(losses[1][0], abs=FLOAT32)
     assert losses[0][1] == losses[1][1]
+    assert losses[0][0] == pytest.approx(_by_hand(build(), OptionChoice(letters), choices), abs=FLOAT32), (
+        "of all of them"
+    )
 
 
 def test_beginnings_in_common_are_held_once(letters, responses):
@@ -316,6 +319,20 @@ def test_epochs_show_every_example_once_and_differ(build, letters, choices):
         assert sorted(seen) == list(range(24))
         epochs.append(seen)
     assert all(a != b for a, b in pairwise(epochs))
+    thrice = ZOTrainer(build(), OptionChoice(letters), replace(BASE, accumulate=3))
+    parts = thrice.batch(thrice.source(choices), 24, 0)
+    assert [i for _, (chosen, *_) in parts for i in chosen] == epochs[0], (
+        "batches that share a probe are different ones"
+    )
+
+
+def test_probes_of_a_step_are_averaged():
+    master = Master({"w": torch.zeros(128)}, Config(queries=2, rate=0.5), Rademacher())
+    first, second = torch.empty(128), torch.empty(128)
+    master.probe({"w": first}, 3, 0, 1.0)
+    master.probe({"w": second}, 3, 1, 1.0)
+    master.update(3, [1.0, 3.0])
+    assert torch.equal(master.values["w"], -0.5 * (1.0 * first + 3.0 * second) / 2)
 
 
 def test_a_model_of_another_shape_is_refused_by_what_it_lacks(letters):

@@ -32,7 +32,7 @@ function makeRow(person) {
   const pause = el("button", { class: "quiet", type: "button", onclick: () => askPause(person) }, "Pause");
   const resume = el("form", { method: "post", action: `/admin/participants/${person.id}/resume` },
     el("input", { type: "hidden", name: "back", value: rows.dataset.back }),
-    el("button", { class: "quiet", type: "submit", "aria-label": `Let the clock of ${person.code} run` }, "Resume"));
+    el("button", { class: "quiet", type: "submit", "aria-label": `Resume ${person.code}` }, "Resume"));
   pause.setAttribute("aria-label", `Pause ${person.code}`);
   acts.append(pause, resume);
   const node = el("tr", {}, el("td", {}, who), el("td", {}, step, stepSub), el("td", {}, condition, conditionSub), spent, left, el("td", {}, last, lastSub), acts);
