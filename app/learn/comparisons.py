@@ -179,7 +179,8 @@ def _private(path: str, flags: int) -> int:
 def read(path: Path) -> list[Comparison]:
     """Raises BadFile."""
     try:
-        lines = path.read_text("utf-8").splitlines()
+        # Drafts may hold the line ends that splitlines() knows and files don't.
+        lines = path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise BadFile(f"{path} can't be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}.") from error
     found = []

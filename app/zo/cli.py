@@ -433,6 +433,9 @@ def _told() -> Iterator[None]:
     except ZOError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
+    except OSError as error:
+        typer.echo(f"{error.filename or 'A file'} can't be used: {error.strerror or error}.", err=True)
+        raise typer.Exit(1) from error
 
 
 def _load(found: Found, dtype: DType, device: str) -> tuple[nn.Module, Any]:

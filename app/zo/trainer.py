@@ -260,7 +260,7 @@ class ZOTrainer:
         """Examples made ready for the path that the config asks for; fills the prefix cache. Raises BadData."""
         if isinstance(self.objective, CallableObjective):
             return Called(self.model, self.objective, raws)
-        examples = encode_all(self.objective, raws)
+        examples = encode_all(self.objective, raws, self.decoder.vocabulary)
         if not self.config.packed:
             return Whole(self.decoder, self.objective, examples, self.config.read_only)
         packed = Packed(self.decoder, self.objective, examples, self.config, self._first, self._twins or None)

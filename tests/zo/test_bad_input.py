@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from jinja2 import TemplateError
 
 from app.zo.layer import DELTA_NAME, LOG_NAME, SeedLog, TunedLayer
 from app.zo.master import rebuilt
@@ -23,6 +24,7 @@ BASE = Config(layer=1, steps=4, batch_size=8, rate=1e-3, validate_every=2)
     ("wrong", "told"),
     [
         *[({name: value}, name) for name in ("rate", "epsilon") for value in (0, -1e-3, float("nan"), float("inf"))],
+        *[({name: value}, "float32") for name in ("rate", "epsilon") for value in (1e-300, 1e300)],
         ({"steps": 0}, "steps"),
         ({"batch_size": -1}, "batch_size"),
         ({"layer": "first"}, "dominant"),
@@ -50,6 +52,11 @@ def test_a_config_that_cannot_be_right_is_refused_before_a_model_is_loaded(wrong
         ('{"prompt": "", "response": "b"}', 'line 1: "prompt"'),
         (f'{{"prompt": "a", "response": "{"b" * 300}"}}', "line 1: it has 302 tokens and the limit is 200"),
         ('{"prompt_ids": [1, "x"], "response": "b"}', "line 1"),
+        ('{"prompt_ids": [1, true], "response": "b"}', "line 1"),
+        ("[" * 100_000, "line 1: .*nested"),
+        (f'{{"prompt": "a", "response": "b", "n": {"9" * 5000}}}', "line 1: too long a number"),
+        (r'{"prompt": "a \ud800", "response": "b"}', "line 1: half a character"),
+        ('{"messages": [], "response": "b"}', 'line 1: "messages" must'),
         ('{"messages": [{"role": "user", "content": "a"}], "response": "b"}', "chat template"),
     ],
 )
@@ -58,6 +65,33 @@ def test_bad_lines_are_named(tmp_path, letters, text, told):
     path.write_text(text)
     with pytest.raises(BadData, match=told):
         encode_all(ResponseLoss(letters, max_tokens=200), read_jsonl(path))
+
+
+def test_lines_end_as_files_have_them_and_not_as_texts_may(tmp_path):
+    for end in ("\u2028", "\x85"):
+        (tmp_path / "x.jsonl").write_text(f'\ufeff{{"prompt": "a{end}b", "response": "c"}}\r\n', "utf-8")
+        assert [raw["prompt"] for raw in read_jsonl(tmp_path / "x.jsonl")] == [f"a{end}b"]
+        (tmp_path / "x.tsv").write_text(f"a{end}b\t1\n{'long ' * 40_000}\t0\n", "utf-8")
+        assert [raw["label"] for raw in sst2(tmp_path / "x.tsv")] == [1, 0]
+
+
+@pytest.mark.parametrize("name", ["prompt_ids", "response_ids"])
+def test_a_token_that_the_model_lacks_is_named(letters, name):
+    rows = [{"prompt_ids": [1], "response_ids": [2]}, {"prompt_ids": [1], "response_ids": [2], name: [10**30]}]
+    with pytest.raises(BadData, match="Example 2: token 1000000000000000000000000000000 is none of the model's"):
+        ZOTrainer(tiny(), ResponseLoss(letters), replace(BASE, batch_size=2)).fit(rows)
+
+
+def test_messages_that_the_chat_template_refuses_are_named():
+    class Refusing:
+        chat_template, eos_token_id = "{{ raise_exception('roles must alternate') }}", 0
+
+        def apply_chat_template(self, *_, **__):
+            raise TemplateError("roles must alternate")
+
+    raw = {"messages": [{"role": "user", "content": "a"}], "response": "b"}
+    with pytest.raises(BadData, match=r"Example 1: .*roles must alternate"):
+        encode_all(ResponseLoss(Refusing()), [raw])
 
 
 def test_bytes_that_are_no_text_and_files_that_are_not_there(tmp_path):
