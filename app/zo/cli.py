@@ -323,7 +323,10 @@ def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short
                 rows, held_out, config, chosen, _numbers(rates, float, "--rates"), out,
                 lambda line: typer.echo(line, err=True),
             )  # fmt: skip
-            sweep_page(found.model_id, profile, [run for run in runs if run["loss"] is not None], out / "sweep.html")
+            drawn = [run for run in runs if run["loss"] is not None]
+            if not drawn:
+                raise ZOError(f"At every rate the loss diverged ({out / sweeping.RUNS_NAME}). Try smaller --rates.")
+            sweep_page(found.model_id, profile, drawn, out / "sweep.html")
             if as_json:
                 _print({"model": found.model_id, "finder": profile.as_json(), "runs": runs})
             else:

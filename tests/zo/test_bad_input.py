@@ -13,6 +13,7 @@ from jinja2 import TemplateError
 from app.zo.layer import DELTA_NAME, LOG_NAME, SeedLog, TunedLayer
 from app.zo.master import rebuilt
 from app.zo.objective import CallableObjective, OptionChoice, ResponseLoss, encode_all, read_jsonl, sst2
+from app.zo.sweep import RUNS_NAME, sweep
 from app.zo.trainer import ZOTrainer
 from app.zo.types import BadData, Base, Config, Diverged, Tampered, WrongBase, ZOError
 from tests.zo.conftest import tiny
@@ -233,3 +234,46 @@ def test_files_hold_no_code(letters, choices, tmp_path):
     assert json.loads(head)["format"] == "zo-seed-log/1"
     assert len(body) == 4 * BASE.steps
     assert b"pickle" not in Path(tmp_path / DELTA_NAME).read_bytes()
+
+
+def test_two_runs_never_write_to_one_folder(letters, choices, tmp_path):
+    def second(progress):
+        with pytest.raises(ZOError, match="Another run is writing"):
+            ZOTrainer(tiny(), OptionChoice(letters), BASE).fit(choices, out=tmp_path, resume=True)
+
+    ZOTrainer(tiny(), OptionChoice(letters), BASE).fit(choices, out=tmp_path, on_progress=second)
+    assert len(SeedLog.load(tmp_path).gradients) == BASE.steps
+
+
+def test_a_run_goes_on_from_files_that_were_cut_in_the_midst_of_a_line(letters, choices, tmp_path):
+    def stop(progress):
+        if progress.step == 3:
+            raise KeyboardInterrupt
+
+    def trainer():
+        return ZOTrainer(tiny(), OptionChoice(letters), BASE)
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer().fit(choices, choices[:4], tmp_path / "cut", on_progress=stop)
+    for name in (LOG_NAME, "progress.jsonl"):
+        with (tmp_path / "cut" / name).open("ab") as file:
+            file.write(b'{"')
+    resumed = trainer().fit(choices, choices[:4], tmp_path / "cut", resume=True)
+    assert resumed.log.gradients == trainer().fit(choices, choices[:4], tmp_path / "whole").log.gradients
+
+
+def test_a_sweep_goes_on_from_a_list_that_was_cut(letters, choices, tmp_path):
+    def run():
+        config = replace(BASE, steps=2)
+        return sweep(
+            tiny(), Base("tiny", ""), OptionChoice(letters), choices, choices[:4], config, [0, 1], [1e-3], tmp_path
+        )
+
+    whole = run()
+    runs = tmp_path / RUNS_NAME
+    runs.write_text(runs.read_text()[:-20] + '\n{"layer": 1}\n[]')
+    again = run()
+    assert [one["loss"] for one in again] == [one["loss"] for one in whole]
+    assert len(runs.read_text().splitlines()) == 2
+    with pytest.raises(ZOError, match="at the least"):
+        run(rates=())
