@@ -263,11 +263,9 @@ def test_a_run_goes_on_from_files_that_were_cut_in_the_midst_of_a_line(letters, 
 
 
 def test_a_sweep_goes_on_from_a_list_that_was_cut(letters, choices, tmp_path):
-    def run():
-        config = replace(BASE, steps=2)
-        return sweep(
-            tiny(), Base("tiny", ""), OptionChoice(letters), choices, choices[:4], config, [0, 1], [1e-3], tmp_path
-        )
+    def run(layers=(0, 1), rates=(1e-3,)):
+        data = (OptionChoice(letters), choices, choices[:4])
+        return sweep(tiny(), Base("tiny", ""), *data, replace(BASE, steps=2), layers, rates, tmp_path)
 
     whole = run()
     runs = tmp_path / RUNS_NAME
