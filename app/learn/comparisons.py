@@ -177,7 +177,8 @@ def _private(path: str, flags: int) -> int:
 def read(path: Path) -> list[Comparison]:
     """Raises BadFile."""
     try:
-        lines = path.read_text("utf-8").split("\n")  # splitlines would end one at a U+2028 in a text, too
+        # By line feeds alone: splitlines() would end a line at a U+2028 inside a text, too.
+        lines = path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise BadFile(f"{path} can't be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}.") from error
     found = []

@@ -330,6 +330,8 @@ def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short
                 lambda line: typer.echo(line, err=True),
             )  # fmt: skip
             sweep_page(found.model_id, profile, runs, out / "sweep.html")
+            if all(run["loss"] is None for run in runs):
+                raise ZOError(f"At every rate the loss diverged ({out / sweeping.RUNS_NAME}). Try smaller --rates.")
             if as_json:
                 _print({"model": found.model_id, "finder": profile.as_json(), "runs": runs})
             else:
@@ -441,6 +443,9 @@ def _told() -> Iterator[None]:
         yield
     except ZOError as error:
         typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    except OSError as error:
+        typer.echo(f"{error.filename or 'A file'} can't be used: {error.strerror or error}.", err=True)
         raise typer.Exit(1) from error
 
 

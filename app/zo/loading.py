@@ -28,6 +28,10 @@ def load(
         model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), use_safetensors=True)
     except (OSError, ValueError) as error:
         raise ZOError(f"{folder} can't be loaded as a model: {str(error).splitlines()[0]}") from error
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ZOError(f"There is no device {device} here ({str(error).splitlines()[0]}). Use cpu.") from error
     return model.eval().requires_grad_(False).to(device), tokenizer
 
 

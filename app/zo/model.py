@@ -108,6 +108,7 @@ class Decoder:
         self.head: Any = model.lm_head
         self.head_dim: int = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         self.hidden: int = config.hidden_size
+        self.vocabulary: int = core.embed_tokens.weight.shape[0]
         self.device: torch.device = core.embed_tokens.weight.device
         self.dtype: torch.dtype = core.embed_tokens.weight.dtype
 

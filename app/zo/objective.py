@@ -6,17 +6,20 @@ sees the model, so that the same objective runs on the fast path and on every ba
 
 from __future__ import annotations
 
-import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from jinja2 import TemplateError
 from torch import Tensor, nn
 
 from app.zo.types import BadData, ZOError
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -185,16 +188,23 @@ def prompt_ids(tokenizer: Any, raw: Mapping[str, Any]) -> list[int]:
         return _ids(raw, "prompt_ids")
     if "messages" in raw:
         messages = raw["messages"]
-        if not isinstance(messages, list) or not all(
-            isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str)
-            for m in messages
+        if (
+            not isinstance(messages, list)
+            or not messages
+            or not all(
+                isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str)
+                for m in messages
+            )
         ):
             raise BadData('"messages" must be a list of {"role": …, "content": …}')
         if not getattr(tokenizer, "chat_template", None):
             raise BadData('"messages" need a chat template, and this model has none; give "prompt" instead')
-        text = tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
-        )
+        try:
+            text = tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
+            )
+        except (TemplateError, ValueError, TypeError) as error:
+            raise BadData(f"the model's chat template refuses these messages ({error})") from error
         found: list[int] = tokenizer(text + str(raw.get("prefill", "")), add_special_tokens=False).input_ids
         return found
     return list(tokenizer(_text(raw, "prompt")).input_ids)
@@ -211,7 +221,8 @@ def response_ids(tokenizer: Any, raw: Mapping[str, Any]) -> list[int]:
 def sst2(path: Path) -> list[dict[str, Any]]:
     """Lines of sentence, tab, 0 or 1, in MeZO's prompt: "{sentence} It was terrible/great". Raises BadData."""
     examples = []
-    for number, fields in enumerate(csv.reader(_lines(path), delimiter="\t", quoting=csv.QUOTE_NONE), start=1):
+    for number, line in enumerate(_lines(path), start=1):
+        fields = line.split("\t")
         if len(fields) != 2 or fields[1] not in ("0", "1") or not fields[0].strip():
             raise BadData(f"{path}, line {number}: expected a sentence, a tab and 0 or 1.")
         prompt = f"{fields[0].strip()} It was"
@@ -229,8 +240,12 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
             continue
         try:
             found = json.loads(line)
-        except ValueError as error:
+        except json.JSONDecodeError as error:
             raise BadData(f"{path}, line {number}: no JSON ({error}).") from error
+        except (ValueError, RecursionError) as error:
+            raise BadData(f"{path}, line {number}: too long a number, or nested too deeply.") from error
+        if _HALF.search(json.dumps(found, ensure_ascii=False)):
+            raise BadData(f"{path}, line {number}: half a character (a lone surrogate) is in it.")
         if not isinstance(found, dict):
             raise BadData(f"{path}, line {number}: expected an object, {{…}}.")
         examples.append({**found, "_at": f"{path}, line {number}"})
@@ -239,17 +254,25 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     return examples
 
 
-def encode_all(objective: Objective, raws: Iterable[Mapping[str, Any]]) -> list[Example]:
-    """Raises BadData, which names the example's line or number."""
+def encode_all(objective: Objective, raws: Iterable[Mapping[str, Any]], vocabulary: int | None = None) -> list[Example]:
+    """Raises BadData, which names the example's line or number; also for a token that a `vocabulary` of this size
+    lacks."""
     examples = []
     for number, raw in enumerate(raws, start=1):
         try:
-            examples.append(objective.encode(raw))
+            examples.append(_known(objective.encode(raw), vocabulary))
         except BadData as error:
             raise BadData(f"{raw.get('_at', f'Example {number}')}: {error}.") from error
     if not examples:
         raise BadData("There are no examples.")
     return examples
+
+
+def _known(example: Example, vocabulary: int | None) -> Example:
+    highest = max(max((*row.ids, *row.wanted)) for row in example.rows)
+    if vocabulary is not None and highest >= vocabulary:
+        raise BadData(f"token {highest} is none of the model's, which go from 0 to {vocabulary - 1}")
+    return example
 
 
 def _option_scores(scores: Sequence[Tensor]) -> Tensor:
@@ -259,8 +282,8 @@ def _option_scores(scores: Sequence[Tensor]) -> Tensor:
 def _lines(path: Path) -> list[str]:
     """Not by `splitlines`: a text inside JSON may hold U+2028 and the like, which end no line of a file."""
     try:
-        with path.open(encoding="utf-8") as file:
-            return list(file)
+        text = path.read_text("utf-8-sig").removesuffix("\n")
+        return text.split("\n") if text else []
     except OSError as error:
         raise ZOError(f"{path} can't be read: {error.strerror or error}.") from error
     except UnicodeError as error:
@@ -276,6 +299,6 @@ def _text(raw: Mapping[str, Any], name: str) -> str:
 
 def _ids(raw: Mapping[str, Any], name: str) -> list[int]:
     ids = raw[name]
-    if not isinstance(ids, list) or not all(isinstance(i, int) and i >= 0 for i in ids):
+    if not isinstance(ids, list) or not all(type(i) is int and i >= 0 for i in ids):
         raise BadData(f'"{name}" must be a list of token numbers')
     return ids

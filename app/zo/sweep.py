@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,11 @@ def sweep(
     """
     if not validation:
         raise ZOError("A sweep compares by validation loss: name --validation data.")
+    if not layers or not rates:
+        raise ZOError("A sweep needs a block and a rate at the least.")
     out.mkdir(parents=True, exist_ok=True)
     lines = out / RUNS_NAME
-    done = [json.loads(line) for line in lines.read_text().splitlines()] if lines.exists() else []
+    done = list(_finished(lines))
     untuned = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     for layer in layers:
         for rate in rates:
@@ -49,10 +51,22 @@ def sweep(
             found = _one(model, base, objective, training, validation, run, out / f"block-{layer:02d}-rate-{rate:g}")
             model.load_state_dict(untuned)
             done.append({"layer": layer, "rate": rate, **found})
-            with lines.open("a") as file:
-                file.write(json.dumps(done[-1]) + "\n")
+            partial = lines.with_name(f".{RUNS_NAME}")
+            partial.write_text("".join(json.dumps(one) + "\n" for one in done))
+            partial.replace(lines)
             tell(f"block {layer}, rate {rate:g}: validation loss {found['loss']}")
     return done
+
+
+def _finished(lines: Path) -> Iterator[dict[str, Any]]:
+    """What can't be read was cut off by a crash, and is done again."""
+    for line in lines.read_text().split("\n") if lines.exists() else ():
+        try:
+            run = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(run, dict) and {"layer", "rate", "loss"} <= run.keys():
+            yield run
 
 
 def _one(

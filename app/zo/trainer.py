@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from app.zo import baselines, noise
@@ -261,7 +262,7 @@ class ZOTrainer:
         """Examples made ready for the path that the config asks for; fills the prefix cache. Raises BadData."""
         if isinstance(self.objective, CallableObjective):
             return Called(self.model, self.objective, raws)
-        examples = encode_all(self.objective, raws)
+        examples = encode_all(self.objective, raws, self.decoder.vocabulary)
         if not self.config.packed:
             return Whole(self.decoder, self.objective, examples, self.config.read_only)
         packed = Packed(self.decoder, self.objective, examples, self.config, self._first, self._twins or None)
@@ -319,7 +320,7 @@ class ZOTrainer:
         The delta is of the step with the lowest validation loss. It is stored in `delta_dtype`: float16 halves the file
         and rounds each change to 11 bits; float32 keeps all. Raises BadData, Diverged, ZOError.
         """
-        with memory_errors():
+        with memory_errors(), _alone(out if self._rank == 0 else None):
             return self._fit(training, validation, out, resume, on_progress, delta_dtype)
 
     def _fit(
@@ -409,9 +410,7 @@ class ZOTrainer:
                 f"The run in {path.parent} was begun with another {', '.join(different)}; it can't be resumed so."
             )
         run.gradients = list(before.gradients)
-        progress = path.with_name(PROGRESS_NAME)
-        lines = progress.read_text().splitlines() if progress.exists() else []
-        run.validations = [v for v in (Validation(**json.loads(x)) for x in lines) if v.step <= len(run.gradients)]
+        run.validations = [v for v in _validations(path.with_name(PROGRESS_NAME)) if v.step <= len(run.gradients)]
         best = run.best_step()
         for step, gradients in enumerate(run.gradients):
             if step == best:
@@ -581,6 +580,28 @@ class _Run:
     def close(self) -> None:
         if self.writer is not None:
             self.writer.close()
+
+
+@contextmanager
+def _alone(out: Path | None) -> Iterator[None]:
+    """Two runs in one folder would write over each other. Raises ZOError."""
+    if out is None:
+        yield
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(out / ".lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise ZOError(f"Another run is writing to {out}. Wait for it, or choose another folder.") from error
+
+
+def _validations(progress: Path) -> Iterator[Validation]:
+    for line in progress.read_text().split("\n") if progress.exists() else ():
+        try:
+            yield Validation(**json.loads(line))
+        except (ValueError, TypeError):  # empty, or cut off by a crash
+            continue
 
 
 def peak_bytes(device: torch.device) -> int:

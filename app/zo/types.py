@@ -100,6 +100,8 @@ class Config:
             value = getattr(self, name)
             if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
                 raise ZOError(f"{name} is {value}; it must be a number above 0.")
+            if not 1e-30 <= value <= 1e30:
+                raise ZOError(f"{name} is {value}; float32 can't work with it. Write one between 1e-30 and 1e30.")
         for name in ("steps", "batch_size", "accumulate", "queries", "lora_rank"):
             if not (isinstance(getattr(self, name), int) and getattr(self, name) >= 1):
                 raise ZOError(f"{name} is {getattr(self, name)}; it must be a whole number of at least 1.")

@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from jinja2 import TemplateError
 
 from app.zo.layer import DELTA_NAME, LOG_NAME, SeedLog, TunedLayer
 from app.zo.master import rebuilt
 from app.zo.objective import CallableObjective, OptionChoice, ResponseLoss, encode_all, read_jsonl, sst2
+from app.zo.sweep import RUNS_NAME, sweep
 from app.zo.trainer import ZOTrainer
 from app.zo.types import BadData, Base, Config, Diverged, Tampered, WrongBase, ZOError
 from tests.zo.conftest import tiny
@@ -23,6 +25,7 @@ BASE = Config(layer=1, steps=4, batch_size=8, rate=1e-3, validate_every=2)
     ("wrong", "told"),
     [
         *[({name: value}, name) for name in ("rate", "epsilon") for value in (0, -1e-3, float("nan"), float("inf"))],
+        *[({name: value}, "float32") for name in ("rate", "epsilon") for value in (1e-300, 1e300)],
         ({"steps": 0}, "steps"),
         ({"batch_size": -1}, "batch_size"),
         ({"layer": "first"}, "dominant"),
@@ -50,6 +53,11 @@ def test_a_config_that_cannot_be_right_is_refused_before_a_model_is_loaded(wrong
         ('{"prompt": "", "response": "b"}', 'line 1: "prompt"'),
         (f'{{"prompt": "a", "response": "{"b" * 300}"}}', "line 1: it has 302 tokens and the limit is 200"),
         ('{"prompt_ids": [1, "x"], "response": "b"}', "line 1"),
+        ('{"prompt_ids": [1, true], "response": "b"}', "line 1"),
+        ("[" * 100_000, "line 1: .*nested"),
+        (f'{{"prompt": "a", "response": "b", "n": {"9" * 5000}}}', "line 1: too long a number"),
+        (r'{"prompt": "a \ud800", "response": "b"}', "line 1: half a character"),
+        ('{"messages": [], "response": "b"}', 'line 1: "messages" must'),
         ('{"messages": [{"role": "user", "content": "a"}], "response": "b"}', "chat template"),
     ],
 )
@@ -60,12 +68,31 @@ def test_bad_lines_are_named(tmp_path, letters, text, told):
         encode_all(ResponseLoss(letters, max_tokens=200), read_jsonl(path))
 
 
-def test_a_line_ends_where_the_file_has_a_line_end(tmp_path):
-    """U+2028 and U+0085 inside a text end a line for Python's splitlines, not for JSON Lines."""
-    path = tmp_path / "data.jsonl"
-    rows = [{"prompt": "a\u2028b\x85c", "response": "d"}, {"prompt": "e", "response": "f"}]
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
-    assert [{k: row[k] for k in ("prompt", "response")} for row in read_jsonl(path)] == rows
+def test_lines_end_as_files_have_them_and_not_as_texts_may(tmp_path):
+    for end in ("\u2028", "\x85"):
+        (tmp_path / "x.jsonl").write_text(f'\ufeff{{"prompt": "a{end}b", "response": "c"}}\r\n', "utf-8")
+        assert [raw["prompt"] for raw in read_jsonl(tmp_path / "x.jsonl")] == [f"a{end}b"]
+        (tmp_path / "x.tsv").write_text(f"a{end}b\t1\n{'long ' * 40_000}\t0\n", "utf-8")
+        assert [raw["label"] for raw in sst2(tmp_path / "x.tsv")] == [1, 0]
+
+
+@pytest.mark.parametrize("name", ["prompt_ids", "response_ids"])
+def test_a_token_that_the_model_lacks_is_named(letters, name):
+    rows = [{"prompt_ids": [1], "response_ids": [2]}, {"prompt_ids": [1], "response_ids": [2], name: [10**30]}]
+    with pytest.raises(BadData, match="Example 2: token 1000000000000000000000000000000 is none of the model's"):
+        ZOTrainer(tiny(), ResponseLoss(letters), replace(BASE, batch_size=2)).fit(rows)
+
+
+def test_messages_that_the_chat_template_refuses_are_named():
+    class Refusing:
+        chat_template, eos_token_id = "{{ raise_exception('roles must alternate') }}", 0
+
+        def apply_chat_template(self, *_, **__):
+            raise TemplateError("roles must alternate")
+
+    raw = {"messages": [{"role": "user", "content": "a"}], "response": "b"}
+    with pytest.raises(BadData, match=r"Example 1: .*roles must alternate"):
+        encode_all(ResponseLoss(Refusing()), [raw])
 
 
 def test_bytes_that_are_no_text_and_files_that_are_not_there(tmp_path):
@@ -242,3 +269,44 @@ def test_files_hold_no_code(letters, choices, tmp_path):
     tensors = {name: facts for name, facts in json.loads(delta[8:start]).items() if name != "__metadata__"}
     assert {facts["dtype"] for facts in tensors.values()} == {"F16"}
     assert len(delta) - start == 2 * sum(math.prod(facts["shape"]) for facts in tensors.values()), "and nothing else"
+
+
+def test_two_runs_never_write_to_one_folder(letters, choices, tmp_path):
+    def second(progress):
+        with pytest.raises(ZOError, match="Another run is writing"):
+            ZOTrainer(tiny(), OptionChoice(letters), BASE).fit(choices, out=tmp_path, resume=True)
+
+    ZOTrainer(tiny(), OptionChoice(letters), BASE).fit(choices, out=tmp_path, on_progress=second)
+    assert len(SeedLog.load(tmp_path).gradients) == BASE.steps
+
+
+def test_a_run_goes_on_from_files_that_were_cut_in_the_midst_of_a_line(letters, choices, tmp_path):
+    def stop(progress):
+        if progress.step == 3:
+            raise KeyboardInterrupt
+
+    def trainer():
+        return ZOTrainer(tiny(), OptionChoice(letters), BASE)
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer().fit(choices, choices[:4], tmp_path / "cut", on_progress=stop)
+    for name in (LOG_NAME, "progress.jsonl"):
+        with (tmp_path / "cut" / name).open("ab") as file:
+            file.write(b'{"')
+    resumed = trainer().fit(choices, choices[:4], tmp_path / "cut", resume=True)
+    assert resumed.log.gradients == trainer().fit(choices, choices[:4], tmp_path / "whole").log.gradients
+
+
+def test_a_sweep_goes_on_from_a_list_that_was_cut(letters, choices, tmp_path):
+    def run(layers=(0, 1), rates=(1e-3,)):
+        data = (OptionChoice(letters), choices, choices[:4])
+        return sweep(tiny(), Base("tiny", ""), *data, replace(BASE, steps=2), layers, rates, tmp_path)
+
+    whole = run()
+    runs = tmp_path / RUNS_NAME
+    runs.write_text(runs.read_text()[:-20] + '\n{"layer": 1}\n[]')
+    again = run()
+    assert [one["loss"] for one in again] == [one["loss"] for one in whole]
+    assert len(runs.read_text().splitlines()) == 2
+    with pytest.raises(ZOError, match="at the least"):
+        run(rates=())

@@ -97,6 +97,8 @@ def test_what_a_program_reads_is_json(small, tmp_path):
         (["tune", "{small}", "{data}", "--out", "{out}", "--resume", "--batch-size", "4"], "no run to resume"),
         (["tune", "{small}", "{data}", "--out", "{out}", "--batch-size", "99"], "more than the 16 examples"),
         (["replay", "{small}", "{out}"], "can't be read"),
+        (["tune", "{small}", "{data}", "--out", "{data}/below", "--layer", "1", "--batch-size", "4"], "can't be used"),
+        (["tune", "{small}", "{data}", "--out", "{out}", "--device", "abacus"], "no device abacus"),
         (["bench", "--model", "{small}", "--data", "{data}", "--regimes", "magic"], "tuned-mezo"),
         (["bench", "--model", "{small}", "--data", "{data}", "--layer", "1,2"], "--layer"),
     ],
