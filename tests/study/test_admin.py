@@ -119,6 +119,14 @@ def test_signing_in_leads_back_to_where_one_was_and_never_elsewhere(browser: Tes
         assert sign_in(browser, next=wanted).headers["location"] == led, wanted
 
 
+def test_signing_in_works_over_plain_http_where_browsers_tell_only_the_origin(browser: TestClient) -> None:
+    assert browser.get("/admin/sign-in").headers["referrer-policy"] == "same-origin"
+    del browser.headers["Sec-Fetch-Site"]
+    assert sign_in(browser).status_code == 303
+    browser.headers["Origin"] = "null"
+    assert sign_in(browser).status_code == 403
+
+
 def test_a_wrong_name_and_a_wrong_password_are_told_alike(browser: TestClient) -> None:
     for name, password in (("ada", "not the password"), ("nobody", PASSWORD), ("", "")):
         answer = sign_in(browser, password, name)
@@ -467,7 +475,10 @@ def test_a_snapshot_s_name_can_t_lead_out_of_its_folder(admin: TestClient, setti
 
 def test_every_page_of_a_study_opens_and_ids_that_are_none_are_404(admin: TestClient, study: str) -> None:
     for path in ("", "/participants", "/check", "/live", "/analysis", "/sessions", "/export", "/protocol"):
-        assert admin.get(f"/admin/studies/{study}{path}").status_code == 200, path
+        page = admin.get(f"/admin/studies/{study}{path}")
+        assert page.status_code == 200, path
+        # Else a browser sends no origin with a form, and over plain HTTP nothing else tells where it comes from.
+        assert page.headers["referrer-policy"] == "same-origin", path
         for wrong in ("not-an-id", "00000000-0000-0000-0000-000000000000"):
             assert admin.get(f"/admin/studies/{wrong}{path}").status_code == 404, path
 
