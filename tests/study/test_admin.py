@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from app.db.base import Base
 from app.settings import Settings
-from app.study import auth, erase, service, store
+from app.study import addresses, auth, erase, service, store
 from app.study.models import FacilitatorSession, Participant, Study
 from app.study.roster import codes
 from app.study.routes.admin import data, door, live, participants, studies
@@ -311,6 +311,19 @@ def test_links_lead_to_no_address_that_was_not_offered(settings: Settings, tmp_p
             assert link.startswith("https://study.example.org/s/")
         [own] = links(client, study, key="f" * 32, base=ORIGIN)
         assert own.startswith(f"{ORIGIN}/s/")
+
+
+def test_links_are_offered_for_addresses_that_are_listened_on(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses, "machine_addresses", lambda: ["192.0.2.7", "2001:db8::7"])
+
+    def offered(host: str) -> list[str]:
+        return addresses.offered(settings.model_copy(update={"host": host}), "http://127.0.0.1:8000")
+
+    assert offered("127.0.0.1") == ["http://127.0.0.1:8000"]
+    assert offered("0.0.0.0") == ["http://192.0.2.7:8000", "http://127.0.0.1:8000"]
+    assert offered("::") == ["http://192.0.2.7:8000", "http://[2001:db8::7]:8000", "http://127.0.0.1:8000"]
 
 
 @pytest.mark.parametrize(
