@@ -57,7 +57,9 @@ def export(out: Annotated[Path, typer.Option(help="A new file, .jsonl.")]) -> No
 def tune(
     data: Data = None,
     steps: Annotated[int, typer.Option(min=1, max=1_000_000, help="Steps of two forward passes each.")] = 400,
-    rate: Annotated[float, typer.Option(min=1e-12, max=1.0, help="How large a step is.")] = 1e-5,
+    rate: Annotated[
+        float | None, typer.Option(min=1e-12, max=1.0, help="How large a step is; without it, it is measured.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, max=1024, help="Comparisons a step.")] = 8,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="The same seed gives the same layer.")] = 0,
     from_base: Annotated[bool, typer.Option(help="Begin with the untuned model, whatever is in service.")] = False,

@@ -28,9 +28,10 @@ from app.llm import layers
 from app.llm.local import load_model, pick_device, prompt_ids
 from app.llm.store import ModelStore, ResolvedModel
 from app.settings import Settings
-from app.zo.layer import DELTA_NAME, LOG_NAME, TunedLayer, base_fingerprint
+from app.zo.layer import DELTA_NAME, LOG_NAME, SeedLog, TunedLayer, base_fingerprint
 from app.zo.objective import Example, PreferenceMargin, Row, continuation, response_ids
 from app.zo.outliers import find_dominant_layer
+from app.zo.rates import suggest_rate
 from app.zo.trainer import Progress, ZOTrainer
 from app.zo.types import Base, Config, ZOError
 
@@ -62,7 +63,8 @@ class Options:
     """Of a run; those of app/zo's Config that are worth a choice here."""
 
     steps: int = 400
-    rate: float = 1e-5
+    rate: float | None = None
+    """Measured on the first batch if none is given (app/zo/rates.py)."""
     batch_size: int = 8
     seed: int = 0
     from_base: bool = False
@@ -175,7 +177,7 @@ def _tune(
     config = _config(options, len(training))
     request = {
         "comparisons": pairing.digest(fitting),
-        "config": config.as_json(),
+        "config": config.as_json() | {"rate": options.rate},
         "from": begin.tuned_id if begin else None,
         "base": bench.resolved.sha256,
     }
@@ -187,6 +189,12 @@ def _tune(
         tell(f"It goes on from the layer {begin.tuned_id}.")
         untuned = {name: own[name].detach().clone() for name in begin.deltas}
         begin.apply(bench.model)
+    taught_with = [bench.raw(c) for c in training]
+    if options.rate is None:
+        begun = SeedLog.load(work / LOG_NAME).config.rate if options.resume else None
+        rate = begun or suggest_rate(bench.model, bench.objective, config, taught_with, dominant=profile.layer)
+        config = replace(config, rate=rate)
+        tell(f"The rate is {rate:g}, by the curvature of the loss on the first batch.")
     trainer = ZOTrainer(
         bench.model,
         bench.objective,
@@ -196,7 +204,7 @@ def _tune(
     )
     untuned_here = {name: tensor.detach().clone() for name, tensor in trainer.tensors.items()}
     result = trainer.fit(
-        [bench.raw(c) for c in training],
+        taught_with,
         [bench.raw(c) for c in checked],
         work,
         resume=options.resume,
@@ -240,7 +248,7 @@ def _tune(
 def _config(options: Options, examples: int) -> Config:
     return Config(
         steps=options.steps,
-        rate=options.rate,
+        rate=options.rate or 1.0,
         batch_size=min(options.batch_size, examples),
         seed=options.seed,
         validate_every=max(1, options.steps // 10),

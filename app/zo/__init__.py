@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from app.zo.objective import ResponseLoss as ResponseLoss
     from app.zo.outliers import LayerProfile as LayerProfile
     from app.zo.outliers import find_dominant_layer as find_dominant_layer
+    from app.zo.rates import suggest_rate as suggest_rate
     from app.zo.trainer import ZOTrainer as ZOTrainer
     from app.zo.types import Base as Base
     from app.zo.types import Config as Config
@@ -31,6 +32,7 @@ _HOMES = {
     "LayerProfile": "outliers",
     "find_dominant_layer": "outliers",
     "ZOTrainer": "trainer",
+    "suggest_rate": "rates",
     "ResponseLoss": "objective",
     "OptionChoice": "objective",
     "PreferenceMargin": "objective",

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -94,7 +94,9 @@ def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short
         batch_size: int = 16,
         accumulate: Annotated[int, typer.Option(help="Batches that share a probe.")] = 1,
         queries: Annotated[int, typer.Option(help="Probes a step.")] = 1,
-        rate: Annotated[float, typer.Option(help="Learning rate.")] = 1e-5,
+        rate: Annotated[
+            float | None, typer.Option(help="Learning rate; without one it is measured on the first batch.")
+        ] = None,
         schedule: Annotated[Schedule, typer.Option(help="How the rate goes on.")] = "constant",
         epsilon: Annotated[float, typer.Option(help="Size of a probe.")] = 1e-3,
         seed: int = 0,
@@ -124,8 +126,8 @@ def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short
         with _told():
             config = Config(
                 layer=_layer(layer), part=part, method=method, noise=noise, steps=steps, batch_size=batch_size,
-                accumulate=accumulate, queries=queries, rate=rate, schedule=schedule, epsilon=epsilon, seed=seed,
-                validate_every=validate_every, patience=patience, cache_prefix=cache_prefix,
+                accumulate=accumulate, queries=queries, rate=1.0 if rate is None else rate, schedule=schedule,
+                epsilon=epsilon, seed=seed, validate_every=validate_every, patience=patience, cache_prefix=cache_prefix,
                 cache_file=str(cache_file) if cache_file else None,
                 both_signs=both_signs and not (layer == "all" or method == "adamw"),
                 master=not (layer == "all" and part == "all"),
@@ -137,20 +139,27 @@ def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short
 
             found = find(model)
             network, tokenizer = _load(found, dtype, device)
-            dominant = None
+            dominant, said = None, list[str]()
             if layer == "dominant":
                 profile = _profile(network, tokenizer, None, None)
                 dominant = profile.layer
-                if leader:
-                    typer.echo(profile.explanation, err=True)
+                said.append(profile.explanation)
 
             import torch
 
+            from app.zo.layer import LOG_NAME, SeedLog
+            from app.zo.rates import suggest_rate
             from app.zo.trainer import ZOTrainer
 
+            goal = make_objective(kind, tokenizer, max_tokens)
+            if rate is None:
+                begun = SeedLog.load(out).config.rate if resume and (out / LOG_NAME).exists() else None
+                config = replace(config, rate=begun or suggest_rate(network, goal, config, rows, dominant=dominant))
+                said.append(f"The rate is {config.rate:g}, by the curvature of the loss on the first batch.")
+            for line in said if leader else ():
+                typer.echo(line, err=True)
             trainer = ZOTrainer(
-                network, make_objective(kind, tokenizer, max_tokens), config,
-                base=Base(found.model_id, found.sha256), dominant=dominant,
+                network, goal, config, base=Base(found.model_id, found.sha256), dominant=dominant
             )  # fmt: skip
             if dry_run:
                 forecast = asdict(trainer.dry_run(rows, held_out))

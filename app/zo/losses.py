@@ -75,7 +75,7 @@ class Packed:
     ) -> None:
         """`first` is the lowest tuned block; what is before it is frozen (its attention too, for the MLP alone)."""
         self._decoder, self._objective, self._examples, self._config = decoder, objective, examples, config
-        self._first, self._half, self._twins = first, config.part == "mlp" and first > 0, twins
+        self._first, self._half, self._twins = first, config.part in ("mlp", "up") and first > 0, twins
         rows = [row for example in examples for row in example.rows]
         starts = [0]
         for example in examples:
@@ -147,12 +147,17 @@ class Packed:
         """All rows, like beginnings together, in pieces of a bounded number of tokens."""
         piece: list[int] = []
         tokens = 0
+        before = torch.empty(0, dtype=torch.long)
         for row in sorted(range(len(self.tree.rows)), key=self.tree.rank.__getitem__):
             piece.append(row)
-            tokens += len(self.tree.rows[row].ids)
+            path = self.tree.paths[row]
+            common = min(len(before), len(path))
+            # Counted as they are run: rows with one beginning stay together, which is then run once.
+            tokens += len(path) - int((before[:common] == path[:common]).sum())
+            before = path
             if tokens >= _FILL_TOKENS:
                 yield piece
-                piece, tokens = [], 0
+                piece, tokens, before = [], 0, torch.empty(0, dtype=torch.long)
         if piece:
             yield piece
 

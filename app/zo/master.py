@@ -52,7 +52,7 @@ def remove_lora(layers: Any) -> None:
 
 def tuned_parameters(model: nn.Module, chosen: Sequence[int] | None, part: Part) -> dict[str, nn.Parameter]:
     """By name; `chosen` blocks, or the whole model with its embeddings where it is None and `part` is all."""
-    within = {"all": "", "mlp": "mlp.", "attention": "self_attn.", "lora": "self_attn."}[part]
+    within = {"all": "", "mlp": "mlp.", "up": "mlp.up_proj.", "attention": "self_attn.", "lora": "self_attn."}[part]
     prefixes = (
         ("",) if chosen is None and part == "all"
         else tuple(f"model.layers.{i}.{within}" for i in _blocks(model, chosen))

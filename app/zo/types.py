@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-Part = Literal["all", "mlp", "attention", "lora"]
+Part = Literal["all", "mlp", "up", "attention", "lora"]
 NoiseKind = Literal["rademacher", "gaussian"]
 Schedule = Literal["constant", "linear", "cosine"]
 Method = Literal["zo", "adamw"]

@@ -32,7 +32,7 @@ def equal(one, two):
     return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
 
 
-@pytest.mark.parametrize("part", ["all", "mlp", "attention", "lora"])
+@pytest.mark.parametrize("part", ["all", "mlp", "up", "attention", "lora"])
 def test_after_a_probe_every_parameter_is_what_it_was(build, letters, choices, part):
     model = build()
     trainer = ZOTrainer(model, OptionChoice(letters), replace(BASE, part=part))
@@ -51,10 +51,10 @@ def test_after_a_probe_in_half_precision_too(letters, choices, dtype, build):
     assert equal(state(model), before)
 
 
-@pytest.mark.parametrize("part", ["all", "mlp"])
+@pytest.mark.parametrize("part", ["all", "mlp", "up"])
 def test_frozen_tensors_keep_their_hash(build, letters, choices, part):
     model = build()
-    own = "model.layers.1." + ("mlp." if part == "mlp" else "")
+    own = "model.layers.1." + {"all": "", "mlp": "mlp.", "up": "mlp.up_proj."}[part]
     before = fingerprint({n: t for n, t in model.state_dict().items() if not n.startswith(own)})
     tuned = fingerprint({n: t for n, t in model.state_dict().items() if n.startswith(own)})
     ZOTrainer(model, OptionChoice(letters), replace(BASE, part=part)).fit(choices)
@@ -123,7 +123,7 @@ def test_resumed_at_any_step_is_the_uninterrupted_run(build, letters, choices, t
 
 @pytest.mark.parametrize("kind", [OptionChoice, ResponseLoss])
 @pytest.mark.parametrize("change", [
-    {}, {"part": "mlp"}, {"cache_prefix": "batch"}, {"cache_prefix": "off"}, {"share_prompts": False},
+    {}, {"part": "mlp"}, {"part": "up"}, {"cache_prefix": "batch"}, {"cache_prefix": "off"}, {"share_prompts": False},
     {"both_signs": False}, {"cache_file": "{tmp}/prefix"}, {"cache_bytes": 10}, WHOLE, {**WHOLE, "read_only": False},
     {"layer": 3}, {"layer": (1, 3)}, {"layer": 0},
 ], ids=str)  # fmt: skip
@@ -167,6 +167,17 @@ def test_beginnings_in_common_are_held_once(letters, responses):
     tree = Tree(rows)
     assert tree.size == len({row.ids[: i + 1] for row in rows for i in range(len(row.ids))})
     assert Tree(rows, share=False).size == sum(len(row.ids) for row in rows)
+
+
+def test_a_beginning_in_common_is_run_once_while_the_cache_is_filled(letters):
+    model = tiny()
+    run: list[int] = []
+    model.model.layers[0].mlp.register_forward_hook(lambda module, given, out: run.append(given[0].shape[1]))
+    rows = [{"prompt": "a" * 120 + chr(60 + i), "response": "yes"} for i in range(30)]
+    trainer = ZOTrainer(model, ResponseLoss(letters), BASE)
+    run.clear()
+    source = trainer.source(rows)
+    assert sum(run) == source.tree.size < 512
 
 
 def test_the_mean_of_the_estimate_is_the_gradient(letters, responses):

@@ -1,0 +1,510 @@
+"""What docs/tuned-model.md states of the shipped layer: the search, and base against tuned.
+
+    python -m benchmarks.tuned search --name NAME [--layer 29] [--rate 1e-5] [--steps 200] …
+    python -m benchmarks.tuned runs
+    python -m benchmarks.tuned answers            # what base and tuned write, to results/tuned-answers.jsonl
+    python -m benchmarks.tuned measure            # counted by programs
+    python -m benchmarks.tuned sheet [--pairs N]  # for the judge, shuffled; the key beside it stays closed
+    python -m benchmarks.tuned verdict            # with results/tuned-judgements.json
+
+A run goes to data/bench/tuned/NAME and can be stopped and taken up again, as can `answers`; what is finished adds a
+line to benchmarks/results/tuned-runs.jsonl. The shipped layer is the one in app/llm/tuned.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from math import comb, sqrt
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import torch
+
+from app.axes.scorer import IndependentScorer, MiniLM
+from app.learn import corpus
+from app.llm.layers import SHIPPED
+from app.llm.local import LocalEngine, prompt_ids
+from app.llm.store import ModelStore
+from app.llm.types import Draw
+from app.settings import PROJECT_ROOT, Settings
+from app.text import facts
+from app.writing import candidates
+from app.writing.candidates import Ask, Parent
+from app.writing.revise import ROUNDS, draw_seed, gain
+from app.writing.strategies import Book, Label, Strategy, load_book
+from app.zo import Base, Config, ResponseLoss, ZOTrainer
+from app.zo.layer import LOG_NAME, SeedLog
+from app.zo.loading import load
+from app.zo.losses import Outcome, Packed
+from app.zo.model import Plan
+from app.zo.objective import encode_all
+from app.zo.types import Diverged
+from benchmarks.machine import machine
+from benchmarks.prompts import audit, paragraphs
+
+RESULTS = PROJECT_ROOT / "benchmarks/results"
+ANSWERS = RESULTS / "tuned-answers.jsonl"
+SHUFFLE = 20261126
+_TOGETHER = 12
+RUNS = RESULTS / "tuned-runs.jsonl"
+WORK = PROJECT_ROOT / "data/bench/tuned"
+
+
+def examples(tokenizer: Any, split: str) -> list[dict[str, Any]]:
+    """The corpus as `ResponseLoss` takes it: the editor's own prompt, token by token, and what follows the prefill.
+
+    Strategies take turns, so that any beginning of the list holds all of them. No end-of-text token is learnt: the
+    editor ends an answer after its first sentence whatever the model would do.
+    """
+    turn: Counter[str] = Counter()
+    found = []
+    for e in corpus.examples():
+        if e.row.split == split:
+            turn[e.row.strategy] += 1
+            raw = {"prompt_ids": prompt_ids(tokenizer, e.prompt), "response": e.completion, "end": False}
+            found.append((turn[e.row.strategy], raw))
+    return [raw for _, raw in sorted(found, key=lambda pair: pair[0])]
+
+
+class Short(Packed):
+    """Probes read the log-probabilities among a shortlist of tokens: of a step through the last block, nine tenths are
+    products with the vocabulary. Validation reads all."""
+
+    shortlist: torch.Tensor | None = None
+
+    def both(self, prepared: tuple[Sequence[int], Plan, torch.Tensor]) -> tuple[Outcome, Outcome]:
+        if self.shortlist is None:
+            return super().both(prepared)
+        chosen, plan, hidden = prepared
+        wanted = plan.wanted.clone()
+        wanted[:, 1] = torch.searchsorted(self.shortlist, wanted[:, 1].contiguous())
+        whole, self._decoder.head = self._decoder.head, self._head
+        try:
+            return super().both((chosen, replace(plan, wanted=wanted), hidden))
+        finally:
+            self._decoder.head = whole
+
+    @torch.no_grad()
+    def shorten(self, likeliest: int) -> None:
+        """All tokens to be learnt, and the untuned model's likeliest at each place where one is."""
+        decoder = self._decoder
+        known = {token for row in self.tree.rows for token in row.targets}
+        for start in range(0, len(self._examples), 18):
+            _, plan, hidden = self.prepare(range(start, min(start + 18, len(self._examples))))
+            last = decoder.run(hidden, plan, self._first, half=self._half)[0]
+            logits = decoder.head(decoder.model.model.norm(last))
+            known.update(logits.topk(likeliest).indices.flatten().tolist())
+        self.shortlist = torch.tensor(sorted(known))
+        self._head = torch.nn.Linear(decoder.hidden, len(known), bias=False)
+        self._head.weight = torch.nn.Parameter(decoder.head.weight[self.shortlist].clone(), requires_grad=False)
+
+
+class Runner(ZOTrainer):
+    """Keeps what the frozen blocks give on disk: runs that begin at the same block share it."""
+
+    likeliest = 0
+
+    def source(self, raws: Sequence[Mapping[str, Any]]) -> Packed:
+        packed = Short(
+            self.decoder,
+            self.objective,
+            encode_all(self.objective, raws),
+            self.config,
+            self._first,
+            self._twins or None,
+        )
+        path = WORK / f"prefix-{self._first}-{len(raws)}.pt"
+        half, packed._half = packed._half, False
+        if path.exists():
+            packed.cache = torch.load(path, mmap=True)
+        else:
+            packed.fill()
+            torch.save(packed.cache, path)
+        if half:
+            self._attend(packed)
+        if self.likeliest and len(raws) > 100:
+            packed.shorten(self.likeliest)
+            print(f"shortlist of {len(packed.shortlist)} tokens", flush=True)
+        return packed
+
+    @torch.no_grad()
+    def _attend(self, packed: Short) -> None:
+        """From the block's input to what its MLP takes."""
+        assert packed.cache is not None
+        attended = torch.empty_like(packed.cache)
+        for rows in packed._pieces():
+            plan = self.decoder.plan(packed.tree, rows)
+            attended[plan.nodes] = self.decoder.attend(self._first, packed.cache[plan.nodes][None], plan)[0]
+        packed.cache, packed._half = attended, True
+
+
+def search(given: argparse.Namespace) -> None:
+    if any(run["name"] == given.name for run in _lines(RUNS)):
+        return
+    found = ModelStore(Settings()).resolve("default")
+    model, tokenizer = load(found.folder)
+    config = Config(
+        layer=given.layer, part=given.part, method=given.method, noise=given.noise, steps=given.steps,
+        batch_size=given.batch, queries=given.queries, rate=given.rate, schedule=given.schedule,
+        epsilon=given.epsilon, seed=given.seed, validate_every=given.every, patience=given.patience,
+        both_signs=given.method == "zo",
+    )  # fmt: skip
+    folder = WORK / given.name
+    WORK.mkdir(parents=True, exist_ok=True)
+    Runner.likeliest = given.shortlist
+    trainer = Runner(model, ResponseLoss(tokenizer), config, base=Base(found.model_id, found.sha256))
+    began = time.monotonic()
+
+    def tell(progress: Any) -> None:
+        if progress.validation or progress.step % 20 == 0:
+            checked = f" held out {progress.validation.loss:.4f}" if progress.validation else ""
+            print(f"{given.name} {progress.step} {progress.loss:.4f}{checked} {time.monotonic() - began:.0f} s "
+                  f"({progress.seconds_left:.0f} left)", flush=True)  # fmt: skip
+
+    resume = (folder / LOG_NAME).exists() and SeedLog.load(folder).result is None
+    told: dict[str, Any] = {
+        "name": given.name, "examples": given.examples, "config": config.as_json(), "machine": machine(),
+    }  # fmt: skip
+    try:
+        result = trainer.fit(
+            examples(tokenizer, "train")[: given.examples],
+            examples(tokenizer, "held-out"),
+            folder,
+            resume=resume,
+            on_progress=tell,
+        )
+    except Diverged as error:
+        _append(RUNS, {**told, "diverged": str(error)})
+        return
+    gradients = torch.tensor(result.log.gradients if result.log else [])
+    _append(RUNS, {
+        **told,
+        **result.as_json(),
+        "validations": [asdict(v) for v in result.validations],
+        "gradient_rms": round(float(gradients.square().mean().sqrt()), 3) if gradients.numel() else None,
+        "by_part": {k: round(v, 1) for k, v in trainer.clock.seconds.items()},
+    })  # fmt: skip
+
+
+def runs(given: argparse.Namespace) -> None:
+    print("| run | method | block, part | rate | batch x queries | steps | held out before | best (step) | s |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for run in _lines(RUNS):
+        c = run["config"]
+        head = (
+            f"| {run['name']} | {c['method']}{', Gaussian' if c['noise'] == 'gaussian' else ''} "
+            f"| {c['layer']}, {c['part']} | {c['rate']:g} {c['schedule']} | {c['batch_size']} x {c['queries']} "
+        )
+        if "diverged" in run:
+            print(f"{head}| | | diverged | |")
+            continue
+        best = min(run["validations"], key=lambda v: v["loss"])
+        print(f"{head}| {run['steps']} | {run['validations'][0]['loss']:.4f} | {best['loss']:.4f} ({best['step']}) "
+              f"| {run['seconds']:.0f} |")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What base and tuned are both asked. `openings`: the prefill of each draw."""
+
+    id: str
+    label: Label
+    strategy: Strategy
+    parent: Parent
+    openings: tuple[str, ...]
+    own: str = ""
+
+    def ask(self, book: Book, turn: int) -> Ask:
+        return candidates.ask(book, self.strategy, self.parent, self.openings[turn], full=False, own=self.own)
+
+
+def pairs(book: Book) -> list[Pair]:
+    """The held-out examples with their own prefill, then each label on each test paragraph, as seed 0 draws."""
+    found = []
+    for e in corpus.examples(book=book):
+        if e.row.split == "held-out":
+            opening = corpus.template(e.row.prefill, e.asked.strategy, e.parent)
+            label = book.label(e.row.label)
+            found.append(
+                Pair(f"held-out/{e.row.id}", label, e.asked.strategy, e.parent, (opening,) * ROUNDS, e.row.own)
+            )
+    for paragraph in paragraphs("test"):
+        for label in book.labels:
+            if label.group == "any":
+                continue
+            chosen = label.usable(None, full=False)
+            strategy = chosen[random.Random(0).randrange(len(chosen))]
+            drawn = candidates.prefills(strategy, 0)
+            openings = tuple(drawn[turn * 3 % len(drawn)] for turn in range(ROUNDS))
+            found.append(
+                Pair(f"test/{paragraph['id']}/{label.id}", label, strategy, Parent(paragraph["text"]), openings)
+            )
+    return found
+
+
+def answers(given: argparse.Namespace) -> None:
+    """Of each pair and side the first answer that the editor would show, of three draws at most."""
+    book = load_book()
+    engine = LocalEngine(ModelStore(Settings()), dtype="float32")
+    for side in given.sides:
+        tuned_id = engine.add(SHIPPED) if side == "tuned" else None
+        done = {line["id"] for line in _lines(ANSWERS) if line["side"] == side and line["tuned_id"] == tuned_id}
+        left = [(n, pair) for n, pair in enumerate(pairs(book)) if pair.id not in done]
+        # Of one strategy together: its beginning is read once.
+        left.sort(key=lambda one: one[1].strategy.id)
+        for start in range(0, len(left), _TOGETHER):
+            for line in _answered(engine, book, left[start : start + _TOGETHER], tuned_id):
+                _append(ANSWERS, {"side": side, "tuned_id": tuned_id, **line})
+            print(side, start, len(left), flush=True)
+
+
+def _answered(
+    engine: LocalEngine, book: Book, batch: list[tuple[int, Pair]], tuned_id: str | None
+) -> list[dict[str, Any]]:
+    found: dict[int, dict[str, Any]] = {
+        n: {"id": pair.id, "answer": None, "prefill": "", "dropped": []} for n, pair in batch
+    }
+    for turn in range(ROUNDS):
+        open_pairs = [(n, pair) for n, pair in batch if found[n]["answer"] is None]
+        asks = [pair.ask(book, turn) for _, pair in open_pairs]
+        draws = [
+            Draw(asked.prompt, draw_seed(n, 0, turn), asked.sampling, tuned_id)
+            for (n, _), asked in zip(open_pairs, asks, strict=True)
+        ]
+        texts = [""] * len(draws)
+        for chunk in engine.stream(draws, threading.Event()) if draws else ():
+            texts[chunk.index] += chunk.text
+            if chunk.finish is not None:
+                (n, pair), asked = open_pairs[chunk.index], asks[chunk.index]
+                answer = candidates.tidy(texts[chunk.index])
+                reason = candidates.degenerate(answer, asked, pair.parent, chunk.finish)
+                if reason is None:
+                    found[n] |= {"answer": answer, "prefill": asked.prompt.prefill}
+                else:
+                    found[n]["dropped"].append([reason, answer])
+    return list(found.values())
+
+
+def measure(given: argparse.Namespace) -> None:
+    book, store = load_book(), ModelStore(Settings())
+    known = {pair.id: pair for pair in pairs(book)}
+    meaning, scorer = MiniLM(store.minilm_folder()), IndependentScorer(store)
+    sides = _sides()
+    rows: list[dict[str, Any]] = []
+    for side, of in sides.items():
+        for id, line in of.items():
+            pair, answer = known[id], line["answer"]
+            row: dict[str, Any] = {
+                "side": side, "set": id.split("/")[0], "label": pair.label.id, "answer": answer,
+                "dropped": len(line["dropped"]), "own": answer and answer[len(line["prefill"].rstrip()) :].split(),
+            }  # fmt: skip
+            if answer is not None:
+                text = candidates.splice(answer, pair.ask(book, 0), pair.parent, meaning)
+                change = facts.compare(pair.parent.text, text)
+                a, b = scorer.score([text, pair.parent.text])
+                row |= {
+                    "gain": gain(a, b, pair.label) if pair.label.push != (0, 0) else None,
+                    "kept": sum(len(getattr(change.kept, k)) for k in ("numbers", "units", "names")),
+                    "lost": sum(len(getattr(change.lost, k)) for k in ("numbers", "units", "names")),
+                    "audit": audit(answer, pair.parent.text),
+                    "near": candidates.relatedness(answer, pair.parent, meaning),
+                }
+            rows.append(row)
+    found = {
+        "machine": machine(),
+        "tuned_id": next(iter(sides["tuned"].values()))["tuned_id"],
+        "sets": {
+            name: {
+                side: _counted([r for r in rows if r["side"] == side and name in (r["set"], "all")]) for side in sides
+            }
+            for name in ("held-out", "test", "all")
+        },
+        "labels": {
+            label.id: {
+                side: _counted([r for r in rows if r["side"] == side and r["label"] == label.id]) for side in sides
+            }
+            for label in book.labels
+        },
+    }
+    (RESULTS / "tuned-measured.json").write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+
+
+def _counted(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    shown = [r for r in rows if r["answer"] is not None]
+    moved = [r["gain"] for r in shown if r["gain"] is not None]
+    two = [pair for r in shown for pair in zip(r["own"], r["own"][1:], strict=False)]
+    opened = Counter(" ".join(r["own"][:2]).lower() for r in shown)
+    kept, lost = sum(r["kept"] for r in shown), sum(r["lost"] for r in shown)
+    return {
+        "pairs": len(rows),
+        "without_answer": len(rows) - len(shown),
+        "drawn": len(shown) + sum(r["dropped"] for r in rows),
+        "dropped": sum(r["dropped"] for r in rows),
+        "degenerate_by_audit": sum(r["audit"] for r in shown),
+        "right_way": round(mean(g > 0 for g in moved), 4) if moved else None,
+        "mean_gain": round(mean(moved), 3) if moved else None,
+        "kept": round(kept / (kept + lost), 4) if kept + lost else None,
+        "distinct_pairs_of_words": round(len(set(two)) / len(two), 4) if two else None,
+        "commonest_opening": opened.most_common(1)[0] if opened else None,
+        "words": round(mean(len(r["answer"].split()) for r in shown), 1) if shown else None,
+        "related": round(mean(r["near"] for r in shown), 3) if shown else None,
+    }
+
+
+def sheet(given: argparse.Namespace) -> None:
+    """As docs/tuned-model.md had laid down before there were answers."""
+    known = {pair.id: pair for pair in pairs(load_book())}
+    sides = _sides()
+    generator = random.Random(SHUFFLE)
+    ids = sorted(known)
+    generator.shuffle(ids)
+    base_is = ["A", "B"] * (len(ids) // 2) + ["A"] * (len(ids) % 2)
+    generator.shuffle(base_is)
+    key, shown = [], []
+    for id, side in list(zip(ids, base_is, strict=True))[: given.pairs]:
+        texts = {s: of[id]["answer"] for s, of in sides.items()}
+        same = texts["base"] == texts["tuned"]
+        lost = next((s for s, text in texts.items() if text is None and not same), None)
+        key.append({"id": id, "base_is": side, "tie": same, "lost_without_answer": lost})
+        if not same and lost is None:
+            shown.append(len(key) - 1)
+    again = generator.sample(shown, round(len(shown) / 4))
+    places = [(place, key[place]["base_is"]) for place in shown]
+    places += [(place, "B" if key[place]["base_is"] == "A" else "A") for place in again]
+    closed = {"pairs": key, "shown": [{"pair": place, "base_is": side} for place, side in places]}
+    text = json.dumps(closed, indent=1)
+    (RESULTS / "tuned-key.json").write_text(text)
+    out = [f"Key: SHA-256 {hashlib.sha256(text.encode()).hexdigest()}\n"]
+    for number, (place, side) in enumerate(places, 1):
+        pair = known[key[place]["id"]]
+        a, b = ("base", "tuned") if side == "A" else ("tuned", "base")
+        beside = [f"Source: {note}" for note in pair.parent.notes] + (
+            [f"Asked by the writer: {pair.own}"] if pair.own else []
+        )
+        out.append("\n".join([
+            f"## {number}. {pair.strategy.name}: {pair.strategy.ask}", pair.parent.text, *beside,
+            f"A: {sides[a][key[place]['id']]['answer']}", f"B: {sides[b][key[place]['id']]['answer']}", "",
+        ]))  # fmt: skip
+    (WORK / "sheet.md").write_text("\n".join(out))
+    print(f"{len(shown)} pairs of {len(key)}, {len(again)} twice: {WORK / 'sheet.md'}")
+
+
+def verdict(given: argparse.Namespace) -> None:
+    """tuned-judgements.json: for each number of the sheet, `pick` (five letters, A, B or T, by question), `false` and
+    `keep` (the sides of which each holds)."""
+    known = {pair.id: pair for pair in pairs(load_book())}
+    closed = json.loads((RESULTS / "tuned-key.json").read_text())
+    judged = json.loads((RESULTS / "tuned-judgements.json").read_text())["judgements"]
+    if len(judged) != len(closed["shown"]):
+        raise SystemExit(f"{len(judged)} judgements for {len(closed['shown'])} pairs.")
+    firsts: dict[int, list[str]] = {}
+    twice: list[bool] = []
+    marks: Counter[str] = Counter()
+    by_label: dict[str, Counter[str]] = {}
+    for one, at in zip(judged, closed["shown"], strict=True):
+        names = {"A": "base" if at["base_is"] == "A" else "tuned", "T": "tie"}
+        names["B"] = "tuned" if names["A"] == "base" else "base"
+        picked = [names[letter] for letter in one["pick"]]
+        if at["pair"] in firsts:
+            twice.append(picked[4] == firsts[at["pair"]][4])
+            continue
+        firsts[at["pair"]] = picked
+        label = known[closed["pairs"][at["pair"]]["id"]].label.id
+        by_label.setdefault(label, Counter())[picked[4]] += 1
+        marks.update(f"false {names[letter]}" for letter in one["false"])
+        marks.update(f"keep {names[letter]}" for letter in one["keep"])
+    lost = Counter(p["lost_without_answer"] for p in closed["pairs"] if p["lost_without_answer"])
+    questions = {}
+    for q, name in enumerate(("true", "strategy", "specific", "fluent", "keep")):
+        found = Counter(picked[q] for picked in firsts.values())
+        if q == 4:
+            found.update({"tuned": lost["base"], "base": lost["tuned"], "tie": sum(p["tie"] for p in closed["pairs"])})
+        wins, losses = found["tuned"], found["base"]
+        questions[name] = {
+            "wins": wins, "losses": losses, "ties": found["tie"], "p": round(_sign(wins, losses), 4),
+            "share": round(wins / (wins + losses), 3) if wins + losses else None,
+            "wilson": _wilson(wins, wins + losses),
+        }  # fmt: skip
+    found = {
+        "judged": len(firsts), "questions": questions, "marks": marks, "labels": by_label,
+        "said_the_same_twice": [sum(twice), len(twice)],
+    }  # fmt: skip
+    (RESULTS / "tuned-verdict.json").write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+
+
+def _sign(wins: int, losses: int) -> float:
+    """Two-sided sign test."""
+    n, k = wins + losses, min(wins, losses)
+    return min(1.0, 2 * sum(comb(n, i) for i in range(k + 1)) / 2**n)
+
+
+def _wilson(wins: int, n: int, z: float = 1.959964) -> list[float]:
+    if not n:
+        return [0.0, 1.0]
+    middle, spread = wins / n + z * z / (2 * n), z * sqrt(wins / n * (1 - wins / n) / n + z * z / (4 * n * n))
+    return [round((middle - spread) / (1 + z * z / n), 3), round((middle + spread) / (1 + z * z / n), 3)]
+
+
+def _sides() -> dict[str, dict[str, Any]]:
+    """The latest line of each pair, by side."""
+    sides: dict[str, dict[str, Any]] = {"base": {}, "tuned": {}}
+    for line in _lines(ANSWERS):
+        sides[line["side"]][line["id"]] = line
+    return sides
+
+
+def _lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _append(path: Path, value: Any) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps(value) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parts = parser.add_subparsers(required=True)
+    one = parts.add_parser("search")
+    one.set_defaults(run=search)
+    one.add_argument("--name", required=True)
+    one.add_argument("--layer", type=int, default=29)
+    one.add_argument("--part", default="all")
+    one.add_argument("--shortlist", type=int, default=0, help="probes read so many likeliest tokens a place; 0: all")
+    one.add_argument("--examples", type=int, help="the first so many; all without")
+    one.add_argument("--method", default="zo")
+    one.add_argument("--noise", default="rademacher")
+    one.add_argument("--steps", type=int, default=200)
+    one.add_argument("--batch", type=int, default=16)
+    one.add_argument("--queries", type=int, default=1)
+    one.add_argument("--rate", type=float, default=1e-5)
+    one.add_argument("--schedule", default="constant")
+    one.add_argument("--epsilon", type=float, default=1e-3)
+    one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--every", type=int, default=50)
+    one.add_argument("--patience", type=int, default=0)
+    for part in (runs, measure, verdict):
+        parts.add_parser(part.__name__).set_defaults(run=part)
+    one = parts.add_parser("answers")
+    one.set_defaults(run=answers)
+    one.add_argument("--sides", nargs="+", choices=("base", "tuned"), default=["base", "tuned"])
+    one = parts.add_parser("sheet")
+    one.set_defaults(run=sheet)
+    one.add_argument("--pairs", type=int, help="judge the first so many of the shuffled list; all without")
+    given = parser.parse_args()
+    given.run(given)
+
+
+if __name__ == "__main__":
+    main()
