@@ -15,19 +15,23 @@ import psutil
 
 from app.settings import Settings
 
+IPV4 = "0.0.0.0"  # noqa: S104
+"""Listens on all of the machine's addresses of the old kind only."""
+
 
 def offered(settings: Settings, page_origin: str, port: int | None = None) -> list[str]:
     """Origins without a slash at the end, the best first."""
     found = [origin.rstrip("/") for origin in settings.allowed_origins]
     own = page_origin.rstrip("/")
     served = port or urlsplit(own).port or settings.port
-    machine = [f"http://{_host(ip)}:{served}" for ip in machine_addresses()] if listens_on_all(settings) else []
+    ips = machine_addresses() if listens_on_all(settings) else []
+    machine = [f"http://{_host(ip)}:{served}" for ip in ips if ":" not in ip or settings.host != IPV4]
     found += [*machine, own] if is_loopback(own) else [own, *machine]
     return list(dict.fromkeys(found))
 
 
 def listens_on_all(settings: Settings) -> bool:
-    return settings.host in ("0.0.0.0", "::", "")  # noqa: S104
+    return settings.host in (IPV4, "::", "")
 
 
 def is_loopback(origin: str) -> bool:

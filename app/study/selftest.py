@@ -185,8 +185,17 @@ async def _reach(client: httpx2.AsyncClient, origin: str) -> str | None:
     try:
         response = await client.get(f"{origin}/healthz")
     except httpx2.HTTPError as error:
-        return type(error).__name__
+        return _why(error)
     return None if response.status_code == 200 else f"answered {response.status_code}"
+
+
+def _why(error: httpx2.HTTPError) -> str:
+    told = str(error).lower()
+    if "certificate" in told:
+        return "this computer does not trust its certificate"
+    if any(words in told for words in ("name or service", "name resolution", "getaddrinfo", "nodename")):
+        return "this computer does not know the name"
+    return "no answer in 3 s" if isinstance(error, httpx2.TimeoutException) else "nothing answers there"
 
 
 def _study(database: Database, studio: Studio, study_id: str) -> tuple[State, str]:

@@ -192,6 +192,27 @@ def test_an_interrupted_run_goes_on_to_the_same_layer(settings: Settings, tuned:
         tune(Bench(settings), comparisons, replace(options, resume=True), None)
 
 
+def test_without_a_rate_one_is_measured_and_a_resumed_run_keeps_it(
+    settings: Settings, comparisons: list[Comparison]
+) -> None:
+    options, told = Options(8, batch_size=4), list[str]()
+
+    def stop(progress: Any) -> None:
+        if progress.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(Bench(settings), comparisons, options, None, stop, told.append)
+    learnt = tune(Bench(settings), comparisons, replace(options, resume=True), None, tell=told.append)
+    path = shelf.path(settings, learnt.tuned_id)
+    assert path is not None
+    rate = SeedLog.load(path).config.rate
+    assert 0 < rate < 1e3
+    assert [words for words in told if "rate" in words] == 2 * [
+        f"The rate is {rate:g}, by the curvature of the loss on the first batch."
+    ]
+
+
 def test_no_two_runs_at_once(settings: Settings, comparisons: list[Comparison]) -> None:
     from filelock import FileLock
 

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from app.db.base import Base, now
 from app.settings import Settings
-from app.study import auth, erase, service, store
+from app.study import addresses, auth, erase, service, store
 from app.study.models import FacilitatorSession, Participant, Study
 from app.study.roster import codes
 from app.study.routes.admin import data, door, live, participants, studies
@@ -118,6 +118,14 @@ def test_signing_in_leads_back_to_where_one_was_and_never_elsewhere(browser: Tes
         ("/drafts/1", "/admin"),
     ):
         assert sign_in(browser, next=wanted).headers["location"] == led, wanted
+
+
+def test_signing_in_works_over_plain_http_where_browsers_tell_only_the_origin(browser: TestClient) -> None:
+    assert browser.get("/admin/sign-in").headers["referrer-policy"] == "same-origin"
+    del browser.headers["Sec-Fetch-Site"]
+    assert sign_in(browser).status_code == 303
+    browser.headers["Origin"] = "null"
+    assert sign_in(browser).status_code == 403
 
 
 def test_a_wrong_name_and_a_wrong_password_are_told_alike(browser: TestClient) -> None:
@@ -321,6 +329,19 @@ def test_links_lead_to_no_address_that_was_not_offered(settings: Settings, tmp_p
         assert own.startswith(f"{ORIGIN}/s/")
 
 
+def test_links_are_offered_for_addresses_that_are_listened_on(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses, "machine_addresses", lambda: ["192.0.2.7", "2001:db8::7"])
+
+    def offered(host: str) -> list[str]:
+        return addresses.offered(settings.model_copy(update={"host": host}), "http://127.0.0.1:8000")
+
+    assert offered("127.0.0.1") == ["http://127.0.0.1:8000"]
+    assert offered("0.0.0.0") == ["http://192.0.2.7:8000", "http://127.0.0.1:8000"]
+    assert offered("::") == ["http://192.0.2.7:8000", "http://[2001:db8::7]:8000", "http://127.0.0.1:8000"]
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
@@ -484,7 +505,10 @@ def test_a_snapshot_s_name_can_t_lead_out_of_its_folder(admin: TestClient, setti
 
 def test_every_page_of_a_study_opens_and_ids_that_are_none_are_404(admin: TestClient, study: str) -> None:
     for path in ("", "/participants", "/check", "/live", "/analysis", "/sessions", "/export", "/protocol"):
-        assert admin.get(f"/admin/studies/{study}{path}").status_code == 200, path
+        page = admin.get(f"/admin/studies/{study}{path}")
+        assert page.status_code == 200, path
+        # Else a browser sends no origin with a form, and over plain HTTP nothing else tells where it comes from.
+        assert page.headers["referrer-policy"] == "same-origin", path
         for wrong in ("not-an-id", "00000000-0000-0000-0000-000000000000"):
             assert admin.get(f"/admin/studies/{wrong}{path}").status_code == 404, path
 

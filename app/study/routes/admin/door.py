@@ -12,7 +12,7 @@ from app.db.engine import Database
 from app.study import auth
 from app.study.auth import Who
 from app.study.models import Facilitator
-from app.study.routes.admin.shared import Admin, Desk, Id, TheDesk, TheForm, to, tried
+from app.study.routes.admin.shared import FORMS, Admin, Desk, Id, TheDesk, TheForm, to, tried
 from app.web.errors import Problem
 from app.web.templates import page
 from app.writing.deps import Db
@@ -27,9 +27,8 @@ def sign_in_page(request: Request, database: Db, *, name: str = "", problem: Pro
         known = auth.is_any(session)
     context = {"name": name, "next": _inside(request.query_params.get("next", "")), "known": known, "problem": problem}
     status = problem.status_code if problem else 200
-    return page(
-        request, "admin/sign_in.html", context, status=status, headers=dict((problem and problem.headers) or {})
-    )
+    headers = {**FORMS, **((problem and problem.headers) or {})}
+    return page(request, "admin/sign_in.html", context, status=status, headers=headers)
 
 
 @router.get("/sign-in")

@@ -24,6 +24,9 @@ from app.writing.deps import Db, TheStudio
 from app.writing.events import UUID_PATTERN
 
 T = TypeVar("T")
+FORMS = {"Referrer-Policy": "same-origin"}
+"""With the house's no-referrer a browser sends `Origin: null` with a form; over plain HTTP on a network, where it sends
+no Sec-Fetch-Site, every form would be refused."""
 Id = Annotated[str, Path(pattern=UUID_PATTERN)]
 Key = Annotated[str, Path(pattern=r"^[0-9a-f-]{8,64}$")]
 """What a form names the thing by that it makes: sent twice, it is made once."""
@@ -190,7 +193,7 @@ class Desktop:
         said = SAID.get(self.request.query_params.get("said", ""))
         shared = {"who": self.who, "said": said if problem is None else None, "problem": problem}
         status = problem.status_code if problem else 200
-        more = {**(dict(problem.headers or {}) if problem else {}), **(headers or {})}
+        more = {**FORMS, **(dict(problem.headers or {}) if problem else {}), **(headers or {})}
         return page(self.request, f"admin/{name}.html", {**shared, **context}, status=status, headers=more)
 
     @property
