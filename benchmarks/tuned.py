@@ -2,6 +2,7 @@
 
     python -m benchmarks.tuned search --name NAME [--layer 29] [--rate 1e-5] [--steps 200] …
     python -m benchmarks.tuned runs
+    python -m benchmarks.tuned signal [--layer 29]  # gradient and curvature of each tensor of a block
     python -m benchmarks.tuned answers            # what base and tuned write, to results/tuned-answers.jsonl
     python -m benchmarks.tuned measure            # counted by programs
     python -m benchmarks.tuned sheet [--pairs N]  # for the judge, shuffled; the key beside it stays closed
@@ -20,7 +21,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import comb, sqrt
 from pathlib import Path
@@ -195,6 +196,56 @@ def search(given: argparse.Namespace) -> None:
     })  # fmt: skip
 
 
+def signal(given: argparse.Namespace) -> None:
+    """What a zeroth-order step has to go by in each tensor of a block: the squared gradient that two halves of the
+    training examples share (their inner product), what one half has alone, and tr H by second differences."""
+    found = ModelStore(Settings()).resolve("default")
+    model, tokenizer = load(found.folder)
+    training, held_out = examples(tokenizer, "train")[: given.examples], examples(tokenizer, "held-out")
+    objective = ResponseLoss(tokenizer)
+    exact = Runner(model, objective, Config(layer=given.layer, method="adamw", both_signs=False))
+    source, other = exact.source(training), exact.source(held_out)
+    generator = torch.Generator().manual_seed(1)
+    order = torch.randperm(len(training), generator=generator).tolist()
+    halves = [_gradients(exact, source, order[i::2]) for i in (0, 1)]
+    unseen = _gradients(exact, other, range(len(held_out)))
+    for tensor in exact.tensors.values():
+        tensor.requires_grad_(False)
+    probing = Runner(model, objective, Config(layer=given.layer, batch_size=16))
+    source = probing.source(training)
+    batch = source.prepare(order[:16])
+    assert probing.master is not None
+    every, size = probing.master.values, 1e-2
+    with torch.no_grad():
+        here = source.outcome(batch).loss / 16
+        for name in every:
+            probing.master.values = {name: every[name]}
+            curvatures = []
+            for query in range(3):
+                probing.master.probe(probing.tensors, 0, query, size)
+                probing.master.probe(probing._twin_tensors, 0, query, -size)
+                sides = sum(outcome.loss / 16 for outcome in source.both(batch))
+                curvatures.append((sides - 2 * here) / size**2)
+            for tensors in (probing.tensors, probing._twin_tensors):
+                tensors[name].copy_(every[name])
+            a, b, c = (gradients[name] for gradients in (*halves, unseen))
+            _append(RESULTS / "tuned-signal.jsonl", {
+                "tensor": name, "numbers": a.numel(), "examples": len(training),
+                "half": float((a * a).sum() + (b * b).sum()) / 2, "shared": float((a * b).sum()),
+                "shared_with_held_out": float(((a + b) / 2 * c).sum()), "trace": mean(curvatures),
+            })  # fmt: skip
+
+
+def _gradients(trainer: ZOTrainer, source: Packed, chosen: Sequence[int]) -> dict[str, torch.Tensor]:
+    for tensor in trainer.tensors.values():
+        tensor.grad = None
+    for start in range(0, len(chosen), 9):
+        piece = chosen[start : start + 9]
+        loss = source.mean_loss(source.prepare(piece)) * (len(piece) / len(chosen))
+        loss.backward()  # type: ignore[no-untyped-call]
+    return {name: tensor.grad.clone() for name, tensor in trainer.tensors.items() if tensor.grad is not None}
+
+
 def runs(given: argparse.Namespace) -> None:
     print("| run | method | block, part | rate | batch x queries | steps | held out before | best (step) | s |")
     print("|---|---|---|---|---|---|---|---|---|")
@@ -259,12 +310,20 @@ def answers(given: argparse.Namespace) -> None:
         tuned_id = engine.add(SHIPPED) if side == "tuned" else None
         done = {line["id"] for line in _lines(ANSWERS) if line["side"] == side and line["tuned_id"] == tuned_id}
         left = [(n, pair) for n, pair in enumerate(pairs(book)) if pair.id not in done]
+        first = set(_shuffled([pair.id for _, pair in left], random.Random(SHUFFLE), done)[: given.first])
         # Of one strategy together: its beginning is read once.
-        left.sort(key=lambda one: one[1].strategy.id)
+        left.sort(key=lambda one: (one[1].id not in first, one[1].strategy.id))
         for start in range(0, len(left), _TOGETHER):
             for line in _answered(engine, book, left[start : start + _TOGETHER], tuned_id):
                 _append(ANSWERS, {"side": side, "tuned_id": tuned_id, **line})
             print(side, start, len(left), flush=True)
+
+
+def _shuffled(left: Sequence[str], generator: random.Random, done: Collection[str] = ()) -> list[str]:
+    """All pairs in the order in which they are judged."""
+    ids = sorted({*left, *done})
+    generator.shuffle(ids)
+    return ids
 
 
 def _answered(
@@ -366,8 +425,7 @@ def sheet(given: argparse.Namespace) -> None:
     known = {pair.id: pair for pair in pairs(load_book())}
     sides = _sides()
     generator = random.Random(SHUFFLE)
-    ids = sorted(known)
-    generator.shuffle(ids)
+    ids = _shuffled([*known], generator)
     base_is = ["A", "B"] * (len(ids) // 2) + ["A"] * (len(ids) % 2)
     generator.shuffle(base_is)
     key, shown = [], []
@@ -496,9 +554,14 @@ def main() -> None:
     one.add_argument("--patience", type=int, default=0)
     for part in (runs, measure, verdict):
         parts.add_parser(part.__name__).set_defaults(run=part)
+    one = parts.add_parser("signal")
+    one.set_defaults(run=signal)
+    one.add_argument("--layer", type=int, default=29)
+    one.add_argument("--examples", type=int, default=162)
     one = parts.add_parser("answers")
     one.set_defaults(run=answers)
     one.add_argument("--sides", nargs="+", choices=("base", "tuned"), default=["base", "tuned"])
+    one.add_argument("--first", type=int, default=60, help="so many of the pairs to be judged come before the rest")
     one = parts.add_parser("sheet")
     one.set_defaults(run=sheet)
     one.add_argument("--pairs", type=int, help="judge the first so many of the shuffled list; all without")
