@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StringConstraints
 
 from app.writing.events import Clean, Id
 
@@ -54,7 +54,7 @@ class AnswerIn(_In):
 
     instrument: Annotated[Clean, StringConstraints(max_length=40)]
     item: Annotated[Clean, StringConstraints(max_length=40)]
-    value: float | int | Clean | list[Clean] | None = None
+    value: StrictFloat | StrictInt | Clean | list[Clean] | None = None
 
 
 class AnswersIn(Page):

@@ -445,7 +445,8 @@ def _told() -> Iterator[None]:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
     except OSError as error:
-        typer.echo(f"{error.filename or 'A file'} can't be used: {error.strerror or error}.", err=True)
+        reason = error.strerror or error
+        typer.echo(f"{error.filename} can't be used: {reason}." if error.filename else f"{reason}.", err=True)
         raise typer.Exit(1) from error
 
 

@@ -296,11 +296,14 @@ def _canonical(facts: Mapping[str, Any]) -> bytes:
 def _write_whole(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)  # a full disk must not be filled by what nobody reads
 
 
 if sys.byteorder != "little":  # the fingerprint and the noise read bytes of numbers

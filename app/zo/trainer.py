@@ -437,7 +437,8 @@ class ZOTrainer:
             "best_step": best,
             "stopped": stopped,
             "objective": self.objective.name,
-            "validations": [{k: v for k, v in asdict(x).items() if k != "seconds"} for x in run.validations],
+            # Without what an interruption changes: the same layer has the same id.
+            "validations": [{"step": x.step, "loss": x.loss, "accuracy": x.accuracy} for x in run.validations],
         }
         tuned = log = None
         if self.config.method == "zo":

@@ -125,3 +125,17 @@ def test_a_bad_line_is_named(line: str, told: str, tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(BadFile, match="UTF-8"):
         pairing.read(path)
+
+
+def test_a_draft_with_any_end_of_line_in_it_comes_back_from_its_file(tmp_path: Path) -> None:
+    text = "One\u2028two\x85three\x0cfour\u2029five."
+    one = {"version": "v", "strategy": "s", "messages": [{"role": "user", "content": text}], "prefill": ""}
+    written = {**one, "response": text, "ended": True}
+    comparison = Comparison.model_validate(
+        {
+            "generation": "g", "paragraph": "p", "label": "l", "model_id": None, "tuned_id": None,
+            "chosen": written, "rejected": [written],
+        }
+    )  # fmt: skip
+    pairing.write([comparison, comparison], tmp_path / "c.jsonl")
+    assert pairing.read(tmp_path / "c.jsonl") == [comparison, comparison]

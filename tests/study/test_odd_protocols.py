@@ -160,3 +160,14 @@ def test_a_form_that_is_refused_gets_a_page(admin: TestClient) -> None:
     for answer in (gone, out):
         assert answer.headers["content-type"].startswith("text/html"), answer.text
         assert 'href="/' in answer.text
+
+
+def test_true_is_no_point_of_a_scale(app: FastAPI, admin: TestClient) -> None:
+    [(_, token)] = invited(app, opened(app))
+    person = Person(app, token)
+    person.begin()
+    person.until("before")
+    for value in (True, False):
+        assert person.try_answer(effort__control=value).status_code == 422
+    for value in (1, 7.0):
+        assert person.try_answer(effort__control=value).json()["stored"][0]["value"] == value

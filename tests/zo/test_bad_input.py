@@ -310,3 +310,21 @@ def test_a_sweep_goes_on_from_a_list_that_was_cut(letters, choices, tmp_path):
     assert len(runs.read_text().splitlines()) == 2
     with pytest.raises(ZOError, match="at the least"):
         run(rates=())
+
+
+def test_a_disk_that_is_full_at_the_end_keeps_the_log_and_nothing_half_written(letters, choices, tmp_path, monkeypatch):
+    import os
+
+    def trainer():
+        return ZOTrainer(tiny(), OptionChoice(letters), BASE)
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        last = lambda progress: patch.setattr(os, "fsync", full) if progress.step == BASE.steps else None  # noqa: E731
+        with pytest.raises(OSError, match="No space"):
+            trainer().fit(choices, out=tmp_path, on_progress=last)
+    assert {file.name for file in tmp_path.iterdir()} <= {LOG_NAME, "progress.jsonl", ".lock"}
+    assert trainer().fit(choices, out=tmp_path, resume=True).steps == BASE.steps
+    assert (tmp_path / DELTA_NAME).exists()
