@@ -17,6 +17,7 @@ from app.learn import routes as learning
 from app.learn.service import Follower
 from app.llm.types import Engine
 from app.settings import Settings
+from app.study import service as studies
 from app.study.routes import admin, participant
 from app.web import errors, health, idempotency, logs, static
 from app.web.security import BodyCap, OriginCheck, SecurityHeaders
@@ -44,7 +45,7 @@ def create_app(
     db = Database(settings.db_url)
     studio = Studio(settings, engine, scorer, meaning)
     rescorer = Rescorer(db, studio)
-    follower = Follower(db, studio)
+    follower = Follower(db, studio, studies.holds_the_layer)
     studio.when_loaded = follower.anew
 
     @asynccontextmanager

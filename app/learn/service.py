@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,9 @@ FEWEST_TO_TELL = 5
 class Follower:
     """Keeps what writes in step with what was chosen, here or at the command line. One a server."""
 
-    def __init__(self, database: Database, studio: Studio) -> None:
-        self.database, self.studio = database, studio
+    def __init__(self, database: Database, studio: Studio, held: Callable[[Session], str | None]) -> None:
+        """`held` says why nobody may change now what writes, as a sentence; None where they may."""
+        self.database, self.studio, self.held = database, studio, held
         self.problem: EngineError | None = None
         """Why the chosen layer does not write."""
         self._followed = 0
@@ -113,9 +115,9 @@ def set_consent(session: Session, writer_id: str, *, given: bool) -> v.ConsentVi
 
 def choose(session: Session, writer_id: str, follower: Follower, choice: str) -> v.Served:
     """Put a layer in service, for everybody on this server and at once. Raises Problem 404 for one that isn't there,
-    409 where the settings fix what writes or the layer is refused, 503 before the model is loaded."""
+    409 where the settings or a study fix what writes or the layer is refused, 503 before the model is loaded."""
     settings, studio = follower.studio.settings, follower.studio
-    reason = fixed(settings)
+    reason = fixed(settings) or follower.held(session)
     if reason is not None:
         raise Problem(409, "tuned-fixed", reason)
     if choice not in ("default", "off") and shelf.path(settings, choice) is None:
@@ -140,7 +142,7 @@ def overview(session: Session, writer_id: str, follower: Follower) -> v.LearnVie
         mine=pairing.pairs(store.comparisons(session, book, writer_id)),
         shared=pairing.pairs(shared),
         lack=pairing.too_few(shared),
-        fixed=fixed(settings),
+        fixed=fixed(settings) or follower.held(session),
         choice=served.choice if served and changeable(settings) else "default",
         in_service=info.tuned_id if info else None,
         ships=_ships(settings),

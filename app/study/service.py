@@ -175,6 +175,16 @@ def open_study(session: Session, study_id: str, frozen: Frozen) -> Study:
     return study
 
 
+def holds_the_layer(session: Session) -> str | None:
+    """Why nobody may change now which layer writes: what an open study is run with was frozen."""
+    study = store.open_study(session)
+    return (
+        f"The study “{study.name}” is open, and its participants write with this layer. Close it first."
+        if study
+        else None
+    )
+
+
 def close_study(session: Session, study_id: str) -> Study:
     """Nobody may join or go on; what was written stays."""
     study = store.hold_study(session, study_id)

@@ -36,6 +36,10 @@ def studies(session: Session) -> Sequence[Study]:
     return session.scalars(select(Study).order_by(Study.created_at)).all()
 
 
+def open_study(session: Session) -> Study | None:
+    return session.scalar(select(Study).where(Study.state == "open").order_by(Study.created_at).limit(1))
+
+
 def study_named(session: Session, name: str) -> Study | None:
     return session.scalar(select(Study).where(Study.name == name))
 

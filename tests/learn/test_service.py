@@ -17,10 +17,12 @@ from app.learn import shelf, store
 from app.learn.shelf import Learnt
 from app.llm.store import ModelStore
 from app.settings import Settings
+from app.study.service import close_study
 from tests.conftest import ORIGIN, OWN_PAGE
 from tests.learn.session import overview
 from tests.llm.tuned import make_layer
 from tests.scripted import ScriptedEngine, scripted_app
+from tests.study.people import opened
 from tests.writing.desk import Desk, log, ok, refused
 
 NOBODYS = "0123456789ab"
@@ -147,6 +149,16 @@ def test_what_is_not_there_or_not_allowed_is_refused(client: TestClient) -> None
     for choice in ("../../etc", "unfinished", "", "OFF", None, 3, "a" * 500):
         refused(client.post("/api/learn/service", json={"choice": choice}), 422, "invalid")
     assert log(client, "layer.served") == []
+
+
+def test_nobody_changes_the_layer_under_an_open_study(app: FastAPI, client: TestClient, learnt: Learnt) -> None:
+    study = opened(app)
+    answer = client.post("/api/learn/service", json={"choice": learnt.tuned_id})
+    assert study.name in refused(answer, 409, "tuned-fixed")["detail"]
+    assert overview(client)["fixed"] == answer.json()["detail"]
+    with app.state.db.write() as session:
+        close_study(session, study.id)
+    ok(client.post("/api/learn/service", json={"choice": learnt.tuned_id}))
 
 
 def test_a_layer_of_another_model_is_told_and_refused(
