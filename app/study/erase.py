@@ -67,7 +67,7 @@ def _table(model: type[Base]) -> Table:
 def _belonging(session: Session, first: dict[Table, set[Any]]) -> dict[Table, set[tuple[Any, ...]]]:
     """Primary keys of all rows that point at these, and of those that point at them, and so on.
 
-    Each is held before what points at it is looked for: on PostgreSQL a request under way comes before, or finds it gone.
+    Each is held before what points at it is looked for: on PostgreSQL a request under way comes first or finds it gone.
     """
     for table, ids in first.items():
         session.execute(
