@@ -76,7 +76,14 @@ def _table(model: type[Base]) -> Table:
 
 
 def _belonging(session: Session, first: dict[Table, set[Any]]) -> dict[Table, set[tuple[Any, ...]]]:
-    """Primary keys of all rows that point at these, and of those that point at them, and so on."""
+    """Primary keys of all rows that point at these, and of those that point at them, and so on.
+
+    Each is held before what points at it is looked for: on PostgreSQL a request under way comes first or finds it gone.
+    """
+    for table, ids in first.items():
+        session.execute(
+            select(*table.primary_key.columns).where(table.primary_key.columns[0].in_(ids)).with_for_update()
+        )
     found: dict[Table, set[tuple[Any, ...]]] = defaultdict(set)
     for table, ids in first.items():
         found[table] = {(i,) for i in ids}
@@ -88,7 +95,8 @@ def _belonging(session: Session, first: dict[Table, set[Any]]) -> dict[Table, se
                 for key in column.foreign_keys:
                     pointed = [row[0] for row in fresh.get(key.column.table, ())]
                     for some in _parts(pointed):
-                        rows = session.execute(select(*table.primary_key.columns).where(column.in_(some)))
+                        wanted = select(*table.primary_key.columns).where(column.in_(some))
+                        rows = session.execute(wanted.with_for_update())
                         next_fresh[table] |= {tuple(row) for row in rows} - found[table]
         for table, keys in next_fresh.items():
             found[table] |= keys

@@ -29,6 +29,9 @@ SENTENCES = {
     500: "Something went wrong on the server. What was saved before is safe; try again.",
 }
 RETRY_SECONDS = "2"
+FOREIGN_KEY = "23503"
+"""PostgreSQL's word for a row that points at one that is gone: whoever it belonged to was deleted between a request's
+look and its writing. On SQLite one waits for the other."""
 
 
 class Problem(HTTPException):
@@ -73,6 +76,8 @@ def storage_problem(error: BaseException) -> Problem | None:
             "The server's disk is full: this was not saved. Free some space; the page sends it again by itself.",
             headers={"Retry-After": RETRY_SECONDS},
         )
+    if isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == FOREIGN_KEY:
+        return Problem(410, "gone", "What this belongs to was deleted meanwhile, so it was not kept. Reload the page.")
     if isinstance(error, PoolTimeout) or "locked" in text:
         return _unavailable("database-busy", "The database is busy: this was not saved. It will be tried again.")
     lost = isinstance(error, DBAPIError) and (

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from starlette.testclient import TestClient
 
 from app.db.base import Base
 from app.db.check import check
 from app.study import erase, service
-from app.study.models import Participant, Receipt, Study
+from app.study.models import Answer, Participant, Progress, Receipt, Study
+from app.web.errors import storage_problem
 from app.writing.models import Generation
 from tests.scripted import ScriptedEngine
 from tests.study.people import Person, invited, opened
@@ -146,6 +148,27 @@ def test_a_participant_stops_and_lets_it_be_used(app: FastAPI, study: Study) -> 
     refused(person.post("advance", person.page()), 409, "over")
     assert person.client.get("/study").status_code == 200
     assert "stopped" in person.client.get(f"/s/{person.token}").text
+
+
+@pytest.mark.parametrize("db_url", ["postgresql"], indirect=True)
+def test_what_comes_between_a_look_and_a_deletion_is_told_as_gone(app: FastAPI, study: Study) -> None:
+    (gone, token), *_ = invited(app, study)
+    Person(app, token).begin()
+
+    def save_late() -> None:
+        with app.state.db.write() as late:
+            stay = late.scalars(select(Progress).where(Progress.participant_id == gone.id)).one()
+            with app.state.db.write() as session:
+                erase.delete_participant(session, gone.id)
+            about = {"instrument": "effort", "instrument_version": "1", "item": "why", "value": SECRET}
+            late.add(Answer(participant_id=gone.id, progress_id=stay.id, **about))
+
+    with pytest.raises(IntegrityError) as raised:
+        save_late()
+    told_as = storage_problem(raised.value)
+    assert told_as is not None
+    assert (told_as.status_code, told_as.code) == (410, "gone")
+    assert traces(app, SECRET, gone.id) == []
 
 
 @pytest.mark.parametrize("db_url", ["sqlite"], indirect=True)

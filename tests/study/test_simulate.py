@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -9,6 +10,7 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
+import httpx2
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select
@@ -18,12 +20,13 @@ from app.llm.recorded import RecordedEngine, Recorder
 from app.llm.types import Draw, EngineError, Message, Prompt
 from app.main import create_app
 from app.settings import Settings
-from app.study import export, pilot, protocol, verify
+from app.study import export, pilot, protocol, simulate, verify
 from app.study.models import Participant
 from app.study.record import record
 from app.study.simulate import Report
 from app.writing.models import LoggedEvent
 from app.writing.revise import Reviser
+from app.writing.setting import Switches
 from tests.scripted import ScriptedEngine, ScriptedMeaning, ScriptedScorer
 from tests.study.people import SHORT
 
@@ -123,6 +126,27 @@ def test_each_wrote_in_both_conditions_and_the_baseline_has_no_labels(
     assert len(asked["spatial"] - {"combine"}) > 3
     assert "own-prompt" not in asked["spatial"]
     assert len(people["spatial"]) == len(people["baseline"]) == N
+
+
+@pytest.mark.parametrize(("code", "goes_on"), [("nothing-between", True), ("no-version", False)])
+def test_a_scripted_participant_goes_on_where_nothing_lies_between_two_versions(code: str, goes_on: bool) -> None:
+    def refuse(_: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(422, json={"code": code, "detail": "No."})
+
+    async def no_arms() -> list[dict[str, str]]:
+        return []
+
+    async def combine() -> None:
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(refuse), base_url="http://testserver") as client:
+            invited = simulate.Invited("S01", "token", no_arms)
+            person = simulate.Person(client, invited, protocol.parse(TEXT), seed=1, pace=0)
+            await simulate.Writing(person, "draft", Switches(), short=False).combine("one", "other")
+
+    if goes_on:
+        asyncio.run(combine())
+    else:
+        with pytest.raises(simulate.Refused, match=code):
+            asyncio.run(combine())
 
 
 # ── the recording itself ───────────────────────────────────────────────────────────────────────────────────────────
