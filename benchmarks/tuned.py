@@ -3,6 +3,7 @@
     python -m benchmarks.tuned search --name NAME [--layer 29] [--rate 1e-5] [--steps 200] …
     python -m benchmarks.tuned runs
     python -m benchmarks.tuned signal [--layer 29]  # gradient and curvature of each tensor of a block
+    python -m benchmarks.tuned loss
     python -m benchmarks.tuned answers            # what base and tuned write, to results/tuned-answers.jsonl
     python -m benchmarks.tuned measure            # counted by programs
     python -m benchmarks.tuned sheet [--pairs N]  # for the judge, shuffled; the key beside it stays closed
@@ -28,6 +29,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import numpy as np
 import torch
 
 from app.axes.scorer import IndependentScorer, MiniLM
@@ -43,7 +45,7 @@ from app.writing.candidates import Ask, Parent
 from app.writing.revise import ROUNDS, draw_seed, gain
 from app.writing.strategies import Book, Label, Strategy, load_book
 from app.zo import Base, Config, ResponseLoss, ZOTrainer
-from app.zo.layer import LOG_NAME, SeedLog
+from app.zo.layer import LOG_NAME, SeedLog, TunedLayer
 from app.zo.loading import load
 from app.zo.losses import Outcome, Packed
 from app.zo.model import Plan
@@ -194,6 +196,34 @@ def search(given: argparse.Namespace) -> None:
         "gradient_rms": round(float(gradients.square().mean().sqrt()), 3) if gradients.numel() else None,
         "by_part": {k: round(v, 1) for k, v in trainer.clock.seconds.items()},
     })  # fmt: skip
+
+
+def loss(given: argparse.Namespace) -> None:
+    """Of the held-out answers, base against the shipped layer, with a 95 % interval from resampled examples."""
+    found = ModelStore(Settings()).resolve("default")
+    model, tokenizer = load(found.folder)
+    layer = TunedLayer.load(SHIPPED)
+    config = Config(layer=layer.layers[0], part="all", both_signs=False)
+    runner = Runner(model, ResponseLoss(tokenizer), config, base=Base(found.model_id, found.sha256))
+    held_out = examples(tokenizer, "held-out")
+    source = runner.source(held_out)
+
+    def each() -> list[float]:
+        with torch.no_grad():
+            return [source.outcome(source.prepare([i])).loss for i in range(len(held_out))]
+
+    before = each()
+    with layer.on(model):
+        after = each()
+    gains = np.array(before) - np.array(after)
+    drawn = np.random.default_rng(0).choice(gains, (2000, len(gains))).mean(axis=1)
+    told = {
+        "machine": machine(), "tuned_id": layer.tuned_id, "examples": len(gains), "base": mean(before),
+        "tuned": mean(after), "gain": float(gains.mean()), "interval": np.quantile(drawn, (0.025, 0.975)).tolist(),
+        "better_of_examples": int((gains > 0).sum()),
+    }  # fmt: skip
+    (RESULTS / "tuned-loss.json").write_text(json.dumps(told, indent=1) + "\n")
+    print(json.dumps(told, indent=1))
 
 
 def signal(given: argparse.Namespace) -> None:
@@ -359,8 +389,10 @@ def measure(given: argparse.Namespace) -> None:
     meaning, scorer = MiniLM(store.minilm_folder()), IndependentScorer(store)
     sides = _sides()
     rows: list[dict[str, Any]] = []
+    both = sides["base"].keys() & sides["tuned"].keys()
     for side, of in sides.items():
-        for id, line in of.items():
+        for id in sorted(both):
+            line = of[id]
             pair, answer = known[id], line["answer"]
             row: dict[str, Any] = {
                 "side": side, "set": id.split("/")[0], "label": pair.label.id, "answer": answer,
@@ -552,7 +584,7 @@ def main() -> None:
     one.add_argument("--seed", type=int, default=0)
     one.add_argument("--every", type=int, default=50)
     one.add_argument("--patience", type=int, default=0)
-    for part in (runs, measure, verdict):
+    for part in (runs, loss, measure, verdict):
         parts.add_parser(part.__name__).set_defaults(run=part)
     one = parts.add_parser("signal")
     one.set_defaults(run=signal)
