@@ -15,7 +15,8 @@ from app.axes.train import Annotations
 from benchmarks.editor import CHROMIUM, chromium
 
 WIDTH, HEIGHT = 760, 400
-INK, BLUE, WARM = "#1f2933", "#2f6f9f", "#c2703d"
+INK, BLUE, WARM, SAND = "#1f2933", "#2f6f9f", "#c2703d", "#e0b48f"
+UNSEEN = {"unseen": "pairs_unseen", "unseen, 2": "pairs_unseen_2"}
 
 
 def draw(report: dict[str, Any], probabilities: Array, quotes: Annotations, folder: Path) -> None:
@@ -23,7 +24,9 @@ def draw(report: dict[str, Any], probabilities: Array, quotes: Annotations, fold
     figures = {
         "axes-strategies": strategies(report["held_out"]),
         "axes-calibration": calibration(probabilities, quotes),
-        "axes-directions": directions(report["pairs"], report.get("pairs_unseen", {})),
+        "axes-directions": directions(
+            {"looked at": report["pairs"]} | {name: report[part] for name, part in UNSEEN.items() if part in report}
+        ),
         "axes-twins": twins(report["invariance"]),
     }
     _photograph({folder / f"{name}.png": figure for name, figure in figures.items()})
@@ -60,12 +63,11 @@ def calibration(probabilities: Array, quotes: Annotations) -> go.Figure:
     return _dressed(figure, "Calibration on unseen articles", "share of quotes with the strategy", [0, 1])
 
 
-def directions(seen: dict[str, Any], unseen: dict[str, Any]) -> go.Figure:
+def directions(parts: dict[str, dict[str, Any]]) -> go.Figure:
     figure = go.Figure()
-    for part, found, colour in (("looked at", seen, BLUE), ("unseen", unseen, WARM)):
-        if found:
-            kinds = [kind for kind in found if kind != "all"]
-            figure.add_bar(x=kinds, y=[found[kind]["right"] for kind in kinds], name=part, marker={"color": colour})
+    for (part, found), colour in zip(parts.items(), (BLUE, WARM, SAND), strict=False):
+        kinds = [kind for kind in found if kind != "all"]
+        figure.add_bar(x=kinds, y=[found[kind]["right"] for kind in kinds], name=part, marker={"color": colour})
     figure.add_hline(y=0.85, line={"dash": "dot", "color": INK, "width": 1})
     figure.update_layout(barmode="group", showlegend=True)
     return _dressed(figure, "Minimal pairs that move the right way", "share", [0, 1.02])

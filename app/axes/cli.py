@@ -69,6 +69,10 @@ def _line(paragraph: dict[str, Any]) -> str:
 def train(
     data: _Data,
     out: Annotated[Path, typer.Option(help="Folder for base.safetensors and minilm.safetensors.", file_okay=False)],
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="Folder for sentence vectors: a run that was cut off goes on from them.", file_okay=False),
+    ] = None,
 ) -> None:
     """Fit the placing heads (base model) and the independent heads (MiniLM): some minutes on 2 cores."""
     from app.axes import shipped
@@ -76,7 +80,7 @@ def train(
 
     annotations = _annotations(data)
     try:
-        for path in shipped.train(annotations, out, lambda name: typer.echo(f"Fitting {name} …", err=True)):
+        for path in shipped.train(annotations, out, keep, lambda name: typer.echo(f"Fitting {name} …", err=True)):
             typer.echo(f"Written: {path}")
     except MalformedData as error:
         raise typer.BadParameter(str(error), param_hint="--data") from error

@@ -1,8 +1,9 @@
 """Hidden states of the untuned base model, one vector a sentence.
 
-The vector is the mean over a sentence's tokens, the first left out, of some decoder blocks' outputs side by side. The
-first token is left out because it holds the attention sink: its state is two orders of magnitude larger than the rest
-and says nothing of the sentence (massive activations, arXiv 2402.17762).
+Of some decoder blocks' outputs it holds, side by side, the mean over a sentence's tokens, the first left out, and the
+state of the last token, which alone has read the whole sentence. The first token is left out because it holds the
+attention sink: its state is two orders of magnitude larger than the rest and says nothing of the sentence (massive
+activations, arXiv 2402.17762).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 512
 """Tokens read of one sentence, and packed into one forward pass."""
+POOLS = 2
+"""The mean and the last token."""
 
 
 class SentenceEncoder:
@@ -57,10 +60,11 @@ class SentenceEncoder:
 
     @property
     def width(self) -> int:
-        return len(self.blocks) * int(self._model.config.hidden_size)
+        return len(self.blocks) * POOLS * int(self._model.config.hidden_size)
 
     def encode(self, sentences: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Shape (len(sentences), blocks * hidden size), float32; a sentence of one token is the mean of what it has."""
+        """Shape (len(sentences), blocks * POOLS * hidden size), float32, block by block; of a sentence of one
+        token both parts are its state."""
         rows = self.token_ids(sentences)
         out = np.zeros((len(rows), self.width), np.float32)
         pack: list[int] = []
@@ -94,15 +98,15 @@ class SentenceEncoder:
                 use_cache=False,
                 output_hidden_states=True,
             ).hidden_states
-        return np.hstack([_pool(states[b + 1][0], owner, position, len(rows)) for b in self.blocks])
+        pooled = [torch.stack([_pool(s) for s in states[b + 1][0].split(lengths.tolist())]) for b in self.blocks]
+        vectors: npt.NDArray[np.float32] = torch.hstack(pooled).numpy()
+        return vectors
 
 
-def _pool(hidden: torch.Tensor, owner: torch.Tensor, position: torch.Tensor, n: int) -> npt.NDArray[np.float32]:
+def _pool(states: torch.Tensor) -> torch.Tensor:
+    """Shape (POOLS * hidden size,), of one sentence's states, shape (tokens, hidden size); zeros where it has none."""
     import torch
 
-    several = torch.bincount(owner, minlength=n)[owner] > 1
-    weight = ((position > 0) | ~several).to(hidden.dtype)
-    total = torch.zeros(n, hidden.shape[1]).index_add_(0, owner, hidden * weight[:, None])
-    count = torch.zeros(n).index_add_(0, owner, weight).clamp(min=1)
-    pooled: npt.NDArray[np.float32] = (total / count[:, None]).numpy()
-    return pooled
+    if len(states) == 0:
+        return torch.zeros(POOLS * states.shape[1])
+    return torch.cat([(states[1:] if len(states) > 1 else states).mean(0), states[-1]])

@@ -26,7 +26,7 @@ PACK = 32
 """Sentences scored before the next caller has its turn: a few paragraphs' worth, one or two passes of the encoder."""
 CACHED_SENTENCES = 50_000
 CACHED_TEXTS = 10_000
-SCALE = 1
+SCALE = 2
 """Raised whenever the code gives the same weights another point: places of two scales are not compared."""
 _AXIS_NAMES: tuple[Axis, Axis] = ("exposition", "engagement")
 _TOLD = 0.3

@@ -3,6 +3,9 @@
 Data: one JSON object a line with `article`, `strategy` and `quote` (August et al., EMNLP 2020). A quote annotated with
 several strategies is positive for each of them. Members of the ensemble differ in the articles they saw (a bootstrap
 over articles, since quotes of one article are not independent).
+
+Every annotated quote was marked because it does something, so the data cannot say what a sentence looks like that does
+nothing of the kind. Sentences that do none of the seven (none.txt, written for this purpose) are fitted beside them.
 """
 
 from __future__ import annotations
@@ -24,15 +27,15 @@ from app.text import sentences
 if TYPE_CHECKING:
     from app.axes.scorer import Encoder
 
+Columns = npt.NDArray[np.float32]
+"""Shape (quotes, width)."""
 MEMBERS = 8
 SEED = 20261123
 REFERENCE = 300
 """Passages of two or more sentences, drawn by the seed, that 50 and 10 are measured on; all of them move the mean by
 less than half a point and cost four times as long."""
-LONGEST = 400
-"""Characters of a quote that heads are fitted to. One quote in six is longer, a third of all text to be encoded, and
-says of several sentences together what is asked of one."""
 CALIBRATION_FOLDS = 5
+NONE = Path(__file__).with_name("none.txt")
 MIN_SD = 1e-6
 """Below it a column is constant (MiniLM has one such dimension) and is left alone."""
 _HALF = re.compile("[\ud800-\udfff]")
@@ -118,9 +121,7 @@ def enough(data: Annotations) -> None:
     reference(data)
 
 
-def fit(
-    columns: npt.NDArray[np.float32], data: Annotations, recipe: Recipe, rng: np.random.Generator
-) -> tuple[Array, Array]:
+def fit(columns: Columns, data: Annotations, recipe: Recipe, rng: np.random.Generator) -> tuple[Array, Array]:
     """One member: coefficients (7, width) and intercepts (7,), on a bootstrap sample of the articles.
 
     Least squares on the labels with a ridge penalty, solved in its dual form (Saunders et al., ICML 1998), which is
@@ -161,29 +162,44 @@ def _shares(groups: Sequence[tuple[int, float]], width: int) -> Array:
     return share
 
 
-def short(data: Annotations) -> Annotations:
-    """Those that heads are fitted to."""
-    return data.take(np.flatnonzero([len(normal.sentence(quote)) <= LONGEST for quote in data.quotes]))
+def none_of_them() -> list[str]:
+    """Sentences that do none of the seven: opening hours, captions, forms."""
+    return [normal.sentence(line) for line in NONE.read_text("utf-8").splitlines()]
 
 
-def fit_heads(columns: npt.NDArray[np.float32], data: Annotations, recipe: Recipe, features: int) -> Heads:
-    """The ensemble, its probabilities calibrated on articles that its heads did not see; not yet on the canvas."""
-    coef, bias = ensemble(columns, data, recipe)
+def fit_heads(columns: Columns, data: Annotations, recipe: Recipe, features: int, none: Columns | None = None) -> Heads:
+    """The ensemble, its probabilities calibrated on articles that its heads did not see; not yet on the canvas.
+
+    `none` are the columns of sentences that do none of the seven.
+    """
+    if none is None:
+        none = columns[:0]
+    coef, bias = ensemble(columns, data, recipe, none)
     centre = columns[:, columns.shape[1] - features :].mean(0, dtype=np.float64)
-    platt = calibrate(columns, data, recipe)
+    platt = calibrate(columns, data, recipe, none)
     return Heads(coef, bias, np.zeros(2), np.ones(2), platt, centre, np.ones(1), {}, "")
 
 
-def ensemble(columns: npt.NDArray[np.float32], data: Annotations, recipe: Recipe) -> tuple[Array, Array]:
+def ensemble(columns: Columns, data: Annotations, recipe: Recipe, none: Columns) -> tuple[Array, Array]:
     """Coefficients (members, 7, width) and intercepts (members, 7)."""
     rng = np.random.default_rng(SEED)
+    columns, data = np.concatenate([columns, none]), _beside(data, len(none))
     members = [fit(columns, data, recipe, rng) for _ in range(MEMBERS)]
     return np.stack([coef for coef, _ in members]), np.stack([bias for _, bias in members])
 
 
-def calibrate(columns: npt.NDArray[np.float32], data: Annotations, recipe: Recipe) -> Array:
+def _beside(data: Annotations, none: int) -> Annotations:
+    """`data` and so many quotes without a strategy, each an article of its own."""
+    return Annotations(
+        data.quotes + [""] * none,
+        np.concatenate([data.labels, np.zeros((none, len(STRATEGIES)), np.int8)]),
+        np.concatenate([data.articles, np.array([f"none of them, {i}" for i in range(none)], np.str_)]),
+    )
+
+
+def calibrate(columns: Columns, data: Annotations, recipe: Recipe, none: Columns) -> Array:
     """Slopes and intercepts, shape (7, 2), from standardised scores to log-odds: Platt, Advances in Large Margin
-    Classifiers, 1999, by cross-validation over articles."""
+    Classifiers, 1999, by cross-validation over articles. On annotated quotes alone: a probability is one among them."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GroupKFold
 
@@ -191,7 +207,7 @@ def calibrate(columns: npt.NDArray[np.float32], data: Annotations, recipe: Recip
     for seen, unseen in GroupKFold(CALIBRATION_FOLDS, shuffle=True, random_state=SEED).split(
         scores, groups=data.articles
     ):
-        coef, bias = ensemble(columns[seen], data.take(seen), recipe)
+        coef, bias = ensemble(columns[seen], data.take(seen), recipe, none)
         scores[unseen] = columns[unseen] @ coef.mean(0).T + bias.mean(0)
     found = []
     for k in range(len(STRATEGIES)):
@@ -221,6 +237,12 @@ def on_canvas(heads: Heads, encoder: Encoder, data: Annotations) -> Heads:
     return replace(heads, mean=raw.mean(0), sd=raw.std(0), card=heads.card | card(reference_passages=len(passages)))
 
 
+def fit_encoded(encoder: Encoder, data: Annotations, recipe: Recipe, features: int) -> Heads:
+    """`fit_heads` to what an encoder says of the quotes, and of those that do none of the seven."""
+    columns = encoder.encode([normal.sentence(quote) for quote in data.quotes])
+    return fit_heads(columns, data, recipe, features, encoder.encode(none_of_them()))
+
+
 def train(
     encoder: Encoder,
     data: Annotations,
@@ -233,15 +255,12 @@ def train(
     """Fit the ensemble, measure the reference passages, write the weights file."""
     from dataclasses import replace
 
-    fitted = short(data)
-    if not len(fitted.quotes):
-        raise MalformedData(f"Every quote is longer than {LONGEST} characters; heads are fitted to shorter ones.")
-    heads = fit_heads(encoder.encode([normal.sentence(q) for q in fitted.quotes]), fitted, recipe, features)
+    heads = fit_encoded(encoder, data, recipe, features)
     described = card(
         **about,
         strategies=list(STRATEGIES),
-        articles=len(np.unique(fitted.articles)),
-        quotes=len(fitted.quotes),
+        articles=len(np.unique(data.articles)),
+        quotes=len(data.quotes),
         penalty=recipe.penalty,
         groups=recipe.groups,
         seed=SEED,

@@ -1,6 +1,7 @@
 """Training and evaluation on data small enough to check by hand; no language model."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from app.axes import train as t
 from app.axes.evaluate import auc, calibration_error, evaluate
 from app.axes.heads import STRATEGIES
+from app.axes.kept import BATCH, Kept
 from app.axes.scorer import WEIGHTS
 from app.cli import main
 
@@ -48,6 +50,56 @@ def test_fitting_is_deterministic_and_members_differ() -> None:
     assert np.array_equal(one.coef, two.coef)
     assert np.array_equal(one.platt, two.platt)
     assert not np.allclose(one.coef[0], one.coef[1])
+
+
+def test_what_does_none_of_the_seven_is_told_from_what_does_only_by_heads_that_saw_such() -> None:
+    data = annotations()
+    # An eighth column, in which nothing that was annotated stands out.
+    x = np.hstack([columns(data, 0.3), 0.1 * columns(data, 1.0)[:, :1]])
+    none = np.hstack([np.full((20, 7), 0.3), np.full((20, 1), 3.0)]).astype(np.float32)
+    recipe = t.Recipe(((8, 1.0),), penalty=1.0)
+    unaware, aware = t.fit_heads(x, data, recipe, 0), t.fit_heads(x, data, recipe, 0, none)
+    assert aware.log_odds(none).mean(1).max() < unaware.log_odds(none).mean(1).max() - 0.5
+    found = evaluate(aware.probabilities(aware.log_odds(x)), data, resamples=2)
+    assert found["macro_auc"] > 0.95
+    assert found["calibration_error"] < 0.06
+
+
+def test_sentences_that_do_none_of_the_seven_are_whole_distinct_and_no_direction_test() -> None:
+    none = t.none_of_them()
+    assert len(set(none)) == len(none) >= 100
+    pairs = Path(__file__).parents[2] / "benchmarks" / "pairs.jsonl"
+    assert not [sentence for sentence in none if sentence in pairs.read_text("utf-8")]
+
+
+class Counting:
+    """One column, the length of the sentence and how many it was encoded with."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def load(self) -> None: ...
+
+    def encode(self, sentences: Sequence[str]) -> np.ndarray:
+        self.asked.append(list(sentences))
+        return np.array([[len(s), len(sentences)] for s in sentences], np.float32)
+
+
+def test_a_run_that_was_cut_off_goes_on_with_the_same_passes(tmp_path: Path) -> None:
+    sentences = [f"{'word ' * (i % 7)}number {i}." for i in range(3 * BATCH)]
+    whole = Kept(Counting(), 2).encode(sentences)
+    cut = Counting()
+    Kept(cut, 2, tmp_path / "v").encode(sentences)
+    with (tmp_path / "v.sha256").open("r+") as file:
+        names = file.read().split()
+        file.seek(0)
+        file.truncate()
+        file.write("".join(f"{name}\n" for name in names[: 2 * BATCH]))
+    again = Counting()
+    assert np.array_equal(Kept(again, 2, tmp_path / "v").encode(sentences), whole)
+    assert again.asked == cut.asked[2:]
+    assert not (Kept(again, 2, tmp_path / "v").encode(sentences) != whole).any()
+    assert len(again.asked) == 1
 
 
 def test_probabilities_are_calibrated_on_articles_not_seen() -> None:
