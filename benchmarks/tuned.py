@@ -3,6 +3,7 @@
     python -m benchmarks.tuned search --name NAME [--layer 29] [--rate 1e-5] [--steps 200] …
     python -m benchmarks.tuned runs
     python -m benchmarks.tuned signal [--layer 29]  # gradient and curvature of each tensor of a block
+    python -m benchmarks.tuned probe [--layer 29] [--part all]
     python -m benchmarks.tuned loss
     python -m benchmarks.tuned answers            # what base and tuned write, to results/tuned-answers.jsonl
     python -m benchmarks.tuned measure            # counted by programs
@@ -264,6 +265,24 @@ def signal(given: argparse.Namespace) -> None:
                 "half": float((a * a).sum() + (b * b).sum()) / 2, "shared": float((a * b).sum()),
                 "shared_with_held_out": float(((a + b) / 2 * c).sum()), "trace": mean(curvatures),
             })  # fmt: skip
+
+
+def probe(given: argparse.Namespace) -> None:
+    """Squared projected gradient and curvature of one batch along random directions, for a block's part."""
+    model, tokenizer = load(ModelStore(Settings()).resolve("default").folder)
+    training = examples(tokenizer, "train")[: given.examples]
+    runner = Runner(model, ResponseLoss(tokenizer), Config(layer=given.layer, part=given.part, batch_size=16))
+    batch = runner.batch(runner.source(training), len(training), 0)
+    for size in (1e-3, 1e-2):
+        began = time.process_time()
+        here, _ = runner._probe(batch, 0, 0, 0.0)
+        sides = [runner._probe(batch, query, 0, size) for query in range(given.probes)]
+        squares = mean(((plus - minus) / 2 / size) ** 2 for plus, minus in sides)
+        trace = mean((plus + minus - 2 * here) / size**2 for plus, minus in sides)
+        spent = (time.process_time() - began) / (given.probes + 1)
+        print(f"block {given.layer}, {given.part}, probes of {size:g}: g2 {squares:.3g}, tr H {trace:.4g}, "
+              f"gain a step {squares / 2 / trace:.3g}, processor {spent:.2f} s")  # fmt: skip
+    runner.restore()
 
 
 def _gradients(trainer: ZOTrainer, source: Packed, chosen: Sequence[int]) -> dict[str, torch.Tensor]:
@@ -586,10 +605,13 @@ def main() -> None:
     one.add_argument("--patience", type=int, default=0)
     for part in (runs, loss, measure, verdict):
         parts.add_parser(part.__name__).set_defaults(run=part)
-    one = parts.add_parser("signal")
-    one.set_defaults(run=signal)
-    one.add_argument("--layer", type=int, default=29)
-    one.add_argument("--examples", type=int, default=162)
+    for part in (signal, probe):
+        one = parts.add_parser(part.__name__)
+        one.set_defaults(run=part)
+        one.add_argument("--layer", type=int, default=29)
+        one.add_argument("--examples", type=int, default=162)
+    one.add_argument("--part", default="all")
+    one.add_argument("--probes", type=int, default=5)
     one = parts.add_parser("answers")
     one.set_defaults(run=answers)
     one.add_argument("--sides", nargs="+", choices=("base", "tuned"), default=["base", "tuned"])
