@@ -193,7 +193,7 @@ def exported(page: Page, path: Path) -> dict[str, Any]:
 def test_a_facilitator_and_a_participant_go_through_a_whole_study(
     facilitator: Page, writer: Callable[..., BrowserContext], server: Server, complaints: Complaints, tmp_path: Path
 ) -> None:
-    whole_study(facilitator, writer, server, complaints, there.SHORT, 1, look=sound, seconds=10)
+    whole_study(facilitator, writer, server, complaints, there.SHORT, 1, look=sound, seconds=20)
     assert exported(facilitator, tmp_path / "study.zip")["participants"] == {"person": 1}
 
 

@@ -99,7 +99,7 @@ def desk(page: Page) -> str:
     return "chat" if page.locator("body").get_attribute("data-chat") == "on" else "map"
 
 
-def write(page: Page, seconds: float = 10) -> str:
+def write(page: Page, seconds: float = 20) -> str:
     """Get one text from the model into the draft, the way the desk has it: which condition's."""
     found, waiting = desk(page), seconds * 1000
     if found == "chat":
