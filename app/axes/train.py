@@ -127,6 +127,7 @@ def fit(columns: Columns, data: Annotations, recipe: Recipe, rng: np.random.Gene
     scores = x @ (x.T @ dual)
     centre = np.average(scores, axis=0, weights=weight)
     spread = np.sqrt(np.average((scores - centre) ** 2, axis=0, weights=weight))
+    spread[spread < MIN_SD] = 1.0  # a strategy that none of this sample's quotes has
     coef = (dual.T @ x) * scale / spread[:, None]
     return coef.astype(np.float64), -centre / spread - coef.astype(np.float64) @ mean
 
@@ -232,6 +233,9 @@ def train(
     """Fit the ensemble, measure the reference passages, write the weights file."""
     from dataclasses import replace
 
+    one_sided = [name for name, marked in zip(STRATEGIES, data.labels.T, strict=True) if marked.min() == marked.max()]
+    if one_sided:
+        raise MalformedData(f"{one_sided[0]} is the strategy of no quote, or of all: there is nothing to tell it from.")
     heads = fit_encoded(encoder, data, recipe, features)
     described = card(
         **about,

@@ -155,6 +155,13 @@ def test_train_and_evaluate_name_a_malformed_line(tmp_path: Path, line: str, sai
         assert said in " ".join(result.output.replace("│", " ").split())
 
 
+def test_train_refuses_data_in_which_a_strategy_never_stands(tmp_path: Path) -> None:
+    data = annotations(articles=3)
+    data.labels[:, 3] = 0
+    with pytest.raises(t.MalformedData, match="LEAD is the strategy of no quote"):
+        t.train(Counting(), data, RECIPE, 0, 1.0, {}, tmp_path / "w")
+
+
 def test_same_quote_of_one_article_is_one_with_all_its_strategies(tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
     rows = [GOOD, GOOD | {"strategy": "STORY", "quote": "Cells  divide.\n"}, GOOD | {"article": "b"}]
