@@ -45,7 +45,7 @@ TRAINING, VALIDATION = 1000, 200
 LAYERS = (0, 2, 5, 11, 17, 23, 29)
 METHODS: dict[str, tuple[str, float, float]] = {
     # name: regime that computes it, and the two rates that are tried, the likelier one first
-    "dominant": ("ours", 3e-5, 1e-5),
+    "dominant": ("ours", 3e-3, 1e-3),
     "mezo": ("tuned-mezo", 5e-6, 1e-6),
     "lora": ("lora", 1e-3, 1e-4),
     "adamw": ("adamw", 1e-5, 5e-5),
