@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -91,7 +91,7 @@ def _int8(folder: Path) -> SentenceEncoder:
 
     encoder = SentenceEncoder(folder, BLOCKS)
     encoder.load()
-    encoder._model = torch.ao.quantization.quantize_dynamic(encoder._model, {torch.nn.Linear}, dtype=torch.qint8)
+    encoder._model = torch.ao.quantization.quantize_dynamic(encoder._model, {torch.nn.Linear}, dtype=torch.qint8)  # type: ignore[no-untyped-call]
     return encoder
 
 
@@ -101,7 +101,7 @@ def _aucs(heads: tuple[Array, Array], columns: Columns, data: Annotations) -> di
     return {"macro_auc": round(float(np.mean(list(each.values()))), 4), "auc": each}
 
 
-def _times(passes: dict[str, Callable[[list[str]], object]]) -> dict[str, float]:
+def _times(passes: Mapping[str, Callable[[list[str]], Columns]]) -> dict[str, float]:
     """Median milliseconds."""
     found: dict[str, list[float]] = {name: [] for name in passes}
     for text in texts()[:ROUNDS]:
