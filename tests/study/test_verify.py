@@ -148,7 +148,6 @@ def _again(packed: Path, out: Path, name: str, data: bytes) -> Path:
         ("participants.csv", lambda data: data.replace(b",{},", b",[],").replace(b',"{', b',"[')),
         ("events.csv", lambda _: bytes(range(256))),
     ],
-    ids=str,
 )
 def test_a_damaged_file_is_a_finding_and_no_fault(
     packed: Path, tmp_path: Path, name: str, change: Callable[[bytes], bytes]
