@@ -1,17 +1,20 @@
-"""What docs/tuned-model.md states of the shipped layer: the search, and base against tuned.
+"""What docs/tuned-model.md states of tuning the default model: the search, and base against tuned.
 
-    python -m benchmarks.tuned search --name NAME [--layer 29] [--rate 1e-5] [--steps 200] …
+    python -m benchmarks.tuned search --name NAME [--layer 29] [--objective response] [--steps 200] …
     python -m benchmarks.tuned runs
-    python -m benchmarks.tuned signal [--layer 29]  # gradient and curvature of each tensor of a block
+    python -m benchmarks.tuned signal [--layer 29]   # gradient and curvature of each tensor of a block
     python -m benchmarks.tuned probe [--layer 29] [--part all]
-    python -m benchmarks.tuned loss
-    python -m benchmarks.tuned answers            # what base and tuned write, to results/tuned-answers.jsonl
-    python -m benchmarks.tuned measure            # counted by programs
-    python -m benchmarks.tuned sheet [--pairs N]  # for the judge, shuffled; the key beside it stays closed
-    python -m benchmarks.tuned verdict            # with results/tuned-judgements.json
+    python -m benchmarks.tuned samples               # draws of the untuned model, for `search --against marked`
+    python -m benchmarks.tuned scores NAME …         # losses and margins on all held-out examples
+    python -m benchmarks.tuned loss --of NAME
+    python -m benchmarks.tuned answers --of NAME     # what base and tuned write, to results/tuned-answers.jsonl
+    python -m benchmarks.tuned measure --of NAME     # counted by programs
+    python -m benchmarks.tuned sheet --of NAME       # for the judge, shuffled; the key beside it stays closed
+    python -m benchmarks.tuned verdict --of NAME     # with results/tuned-judgements-NAME.json
 
 A run goes to data/bench/tuned/NAME and can be stopped and taken up again, as can `answers`; what is finished adds a
-line to benchmarks/results/tuned-runs.jsonl. The shipped layer is the one in app/llm/tuned.
+line to benchmarks/results/tuned-runs.jsonl. `python -m app zo replay default benchmarks/results/layers/NAME --out
+data/bench/tuned/NAME` makes the two layers that were read again from their seed logs.
 """
 
 from __future__ import annotations
@@ -36,7 +39,6 @@ import torch
 
 from app.axes.scorer import IndependentScorer, MiniLM
 from app.learn import corpus
-from app.llm.layers import SHIPPED
 from app.llm.local import LocalEngine, prompt_ids
 from app.llm.store import ModelStore
 from app.llm.types import Draw
@@ -105,8 +107,8 @@ def examples(tokenizer: Any, split: str, against: str = "", unmarked: bool = Fal
 
 
 def _draws(tokenizer: Any, turns: Mapping[str, Sequence[corpus.Example]], split: str) -> list[dict[str, Any]]:
-    """Of each example's draws those that the ledger does not mark against those that it does. A quarter of the topics to
-    train on is kept apart to check by; held-out topics are not drawn for."""
+    """Of each example's draws those that the ledger does not mark against those that it does. A quarter of the
+    topics to train on is kept apart to check by; held-out topics are not drawn for."""
     ledger, found = _ledger(), []
     for e in turns["train"]:
         if (zlib.crc32(e.row.topic.encode()) % 4 == 0) == (split == "held-out"):
@@ -127,7 +129,7 @@ def _after(e: corpus.Example, answer: str) -> str:
 
 
 def _elsewhere(e: corpus.Example, turns: Mapping[str, Sequence[corpus.Example]]) -> corpus.Example:
-    """The next example of the strategy on another paragraph, if possible with the same opening, and of the same split."""
+    """The next example of the strategy on another paragraph; if possible with its opening and of its split."""
     every = [*turns["train"], *turns["held-out"]]
     at = every.index(e)
     alike = [o for o in (*every[at + 1 :], *every[:at]) if o.row.strategy == e.row.strategy]
@@ -338,10 +340,10 @@ def search(given: argparse.Namespace) -> None:
 
 
 def loss(given: argparse.Namespace) -> None:
-    """Of the held-out answers, base against the shipped layer, with a 95 % interval from resampled examples."""
+    """Of the held-out answers, base against a run's layer, with a 95 % interval from resampled examples."""
     found = ModelStore(Settings()).resolve("default")
     model, tokenizer = load(found.folder)
-    layer = TunedLayer.load(SHIPPED)
+    layer = TunedLayer.load(WORK / given.of)
     config = Config(layer=layer.layers[0], part="all", both_signs=False)
     runner = Runner(model, ResponseLoss(tokenizer), config, base=Base(found.model_id, found.sha256))
     held_out = examples(tokenizer, "held-out")
@@ -361,7 +363,7 @@ def loss(given: argparse.Namespace) -> None:
         "tuned": mean(after), "gain": float(gains.mean()), "interval": np.quantile(drawn, (0.025, 0.975)).tolist(),
         "better_of_examples": int((gains > 0).sum()),
     }  # fmt: skip
-    (RESULTS / "tuned-loss.json").write_text(json.dumps(told, indent=1) + "\n")
+    (RESULTS / f"tuned-loss-{given.of}.json").write_text(json.dumps(told, indent=1) + "\n")
     print(json.dumps(told, indent=1))
 
 
@@ -480,20 +482,20 @@ def _gradients(trainer: ZOTrainer, source: Packed, chosen: Sequence[int]) -> dic
 
 
 def runs(given: argparse.Namespace) -> None:
-    print("| run | method | block, part | rate | batch x queries | steps | held out before | best (step) | s |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| run | learnt | block, part | rate | batch | steps | loss before | best (step) | last | s |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for run in _lines(RUNS):
-        c = run["config"]
-        head = (
-            f"| {run['name']} | {c['method']}{', Gaussian' if c['noise'] == 'gaussian' else ''} "
-            f"| {c['layer']}, {c['part']} | {c['rate']:g} {c['schedule']} | {c['batch_size']} x {c['queries']} "
-        )
-        if "diverged" in run:
-            print(f"{head}| | | diverged | |")
+        c, checks = run["config"], run.get("validations")
+        learnt = f"{run.get('objective', 'response')}, {run['examples']}{' unmarked' if run.get('unmarked') else ''}"
+        rate = f"{'AdamW ' if c['method'] == 'adamw' else ''}{c['rate']:g} {c['schedule']}"
+        head = f"| {run['name']} | {learnt} | {c['layer']}, {c['part']} | {rate} | {c['batch_size']} "
+        if not checks:
+            print(f"{head}| | | diverged | | |")
             continue
-        best = min(run["validations"], key=lambda v: v["loss"])
-        print(f"{head}| {run['steps']} | {run['validations'][0]['loss']:.4f} | {best['loss']:.4f} ({best['step']}) "
-              f"| {run['seconds']:.0f} |")  # fmt: skip
+        best = min(checks, key=lambda v: v["loss"])
+        steps = f"{run['steps']} of {c['steps']}" if run["steps"] < c["steps"] else run["steps"]
+        print(f"{head}| {steps} | {checks[0]['loss']:.4f} | {best['loss']:.4f} ({best['step']}) "
+              f"| {checks[-1]['loss']:.4f} | {run['seconds']:.0f} |")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -659,16 +661,12 @@ def _counted(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def samples(given: argparse.Namespace) -> None:
-    """Four draws of the untuned model for each example of the corpus, to SAMPLES: strategies take turns, held-out ones
-    after the first hundred of those to train on. What the editor would drop is marked with its reason."""
+    """Four draws of the untuned model for each of the first training examples, to SAMPLES, each with
+    the reason for which the editor would drop it, if any."""
     engine = LocalEngine(ModelStore(Settings()), dtype="float32")
     done = {line["id"] for line in _lines(SAMPLES)}
-    turns = _turns()
-    first, rest = turns["train"][:108], turns["train"][108:]
-    for part in (first, turns["held-out"], rest):
-        part.sort(key=lambda e: e.row.strategy)
-    order = [*first, *turns["held-out"], *rest]
-    left = [(n, e) for n, e in enumerate(order) if e.row.id not in done][: given.first]
+    order = sorted(_turns()["train"][: given.first], key=lambda e: e.row.strategy)
+    left = [(n, e) for n, e in enumerate(order) if e.row.id not in done]
     for start in range(0, len(left), 4):
         batch = [(n, e, turn) for n, e in left[start : start + 4] for turn in range(4)]
         draws = [Draw(e.prompt, draw_seed(n, 1, turn), e.asked.sampling, None) for n, e, turn in batch]
@@ -683,7 +681,7 @@ def samples(given: argparse.Namespace) -> None:
                 if other is e:
                     answer = candidates.tidy(text)
                     found.append([answer, candidates.degenerate(answer, e.asked, e.parent, finish)])
-            _append(SAMPLES, {"id": e.row.id, "split": e.row.split, "answers": found})
+            _append(SAMPLES, {"id": e.row.id, "answers": found})
         print(start, len(left), flush=True)
 
 
@@ -827,9 +825,8 @@ def main() -> None:
     one.add_argument("--seed", type=int, default=0)
     one.add_argument("--every", type=int, default=50)
     one.add_argument("--patience", type=int, default=0)
-    for part in (runs, loss):
-        parts.add_parser(part.__name__).set_defaults(run=part)
-    for part in (answers, measure, sheet, verdict):
+    parts.add_parser("runs").set_defaults(run=runs)
+    for part in (loss, answers, measure, sheet, verdict):
         one = parts.add_parser(part.__name__)
         one.set_defaults(run=part)
         one.add_argument("--of", required=True, help="a run's name")
@@ -847,7 +844,7 @@ def main() -> None:
     one.add_argument("--probes", type=int, default=5)
     one = parts.add_parser("samples")
     one.set_defaults(run=samples)
-    one.add_argument("--first", type=int, help="stop after so many of the examples that are left")
+    one.add_argument("--first", type=int, default=108)
     one = parts.add_parser("scores")
     one.set_defaults(run=scores)
     one.add_argument("names", nargs="+", help="of runs")
