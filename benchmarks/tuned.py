@@ -1,17 +1,20 @@
-"""What docs/tuned-model.md states of the shipped layer: the search, and base against tuned.
+"""What docs/tuned-model.md states of tuning the default model: the search, and base against tuned.
 
-    python -m benchmarks.tuned search --name NAME [--layer 29] [--rate 1e-5] [--steps 200] …
+    python -m benchmarks.tuned search --name NAME [--layer 29] [--objective response] [--steps 200] …
     python -m benchmarks.tuned runs
-    python -m benchmarks.tuned signal [--layer 29]  # gradient and curvature of each tensor of a block
+    python -m benchmarks.tuned signal [--layer 29]   # gradient and curvature of each tensor of a block
     python -m benchmarks.tuned probe [--layer 29] [--part all]
-    python -m benchmarks.tuned loss
-    python -m benchmarks.tuned answers            # what base and tuned write, to results/tuned-answers.jsonl
-    python -m benchmarks.tuned measure            # counted by programs
-    python -m benchmarks.tuned sheet [--pairs N]  # for the judge, shuffled; the key beside it stays closed
-    python -m benchmarks.tuned verdict            # with results/tuned-judgements.json
+    python -m benchmarks.tuned samples               # draws of the untuned model, for `search --against marked`
+    python -m benchmarks.tuned scores NAME …         # losses and margins on all held-out examples
+    python -m benchmarks.tuned loss --of NAME
+    python -m benchmarks.tuned answers --of NAME     # what base and tuned write, to results/tuned-answers.jsonl
+    python -m benchmarks.tuned measure --of NAME     # counted by programs
+    python -m benchmarks.tuned sheet --of NAME       # for the judge, shuffled; the key beside it stays closed
+    python -m benchmarks.tuned verdict --of NAME     # with results/tuned-judgements-NAME.json
 
 A run goes to data/bench/tuned/NAME and can be stopped and taken up again, as can `answers`; what is finished adds a
-line to benchmarks/results/tuned-runs.jsonl. The shipped layer is the one in app/llm/tuned.
+line to benchmarks/results/tuned-runs.jsonl. `python -m app zo replay default benchmarks/results/layers/NAME --out
+data/bench/tuned/NAME` makes the two layers that were read again from their seed logs.
 """
 
 from __future__ import annotations
@@ -22,8 +25,9 @@ import json
 import random
 import threading
 import time
+import zlib
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import comb, sqrt
 from pathlib import Path
@@ -35,22 +39,22 @@ import torch
 
 from app.axes.scorer import IndependentScorer, MiniLM
 from app.learn import corpus
-from app.llm.layers import SHIPPED
 from app.llm.local import LocalEngine, prompt_ids
 from app.llm.store import ModelStore
 from app.llm.types import Draw
 from app.settings import PROJECT_ROOT, Settings
-from app.text import facts
+from app.text import claims, facts
 from app.writing import candidates
 from app.writing.candidates import Ask, Parent
 from app.writing.revise import ROUNDS, draw_seed, gain
 from app.writing.strategies import Book, Label, Strategy, load_book
-from app.zo import Base, Config, ResponseLoss, ZOTrainer
+from app.zo import Base, Config, PreferenceMargin, ResponseLoss, ZOTrainer
 from app.zo.layer import LOG_NAME, SeedLog, TunedLayer
 from app.zo.loading import load
 from app.zo.losses import Outcome, Packed
 from app.zo.model import Plan
-from app.zo.objective import encode_all
+from app.zo.objective import Example, encode_all
+from app.zo.rates import PROBE
 from app.zo.types import Diverged
 from benchmarks.machine import machine
 from benchmarks.prompts import audit, paragraphs
@@ -63,20 +67,129 @@ RUNS = RESULTS / "tuned-runs.jsonl"
 WORK = PROJECT_ROOT / "data/bench/tuned"
 
 
-def examples(tokenizer: Any, split: str) -> list[dict[str, Any]]:
-    """The corpus as `ResponseLoss` takes it: the editor's own prompt, token by token, and what follows the prefill.
+SAMPLES = WORK / "samples.jsonl"
 
-    Strategies take turns, so that any beginning of the list holds all of them. No end-of-text token is learnt: the
-    editor ends an answer after its first sentence whatever the model would do.
-    """
-    turn: Counter[str] = Counter()
-    found = []
+
+def _turns() -> dict[str, list[corpus.Example]]:
+    """The corpus by split; strategies take turns, so that any beginning of a list holds all of them."""
+    turn: Counter[tuple[str, str]] = Counter()
+    found: dict[str, list[tuple[int, corpus.Example]]] = {}
     for e in corpus.examples():
-        if e.row.split == split:
-            turn[e.row.strategy] += 1
-            raw = {"prompt_ids": prompt_ids(tokenizer, e.prompt), "response": e.completion, "end": False}
-            found.append((turn[e.row.strategy], raw))
-    return [raw for _, raw in sorted(found, key=lambda pair: pair[0])]
+        key = (e.row.split, e.row.strategy)
+        turn[key] += 1
+        found.setdefault(e.row.split, []).append((turn[key], e))
+    return {split: [e for _, e in sorted(of, key=lambda pair: pair[0])] for split, of in found.items()}
+
+
+def examples(tokenizer: Any, split: str, against: str = "", unmarked: bool = False) -> list[dict[str, Any]]:
+    """The corpus as objectives take it: the editor's own prompt, token by token, and what follows the prefill.
+
+    `against` names what is to be the less likely: `other`, the answer to another paragraph under the same strategy and,
+    where there is one, the same opening; or `marked`, a draw of the untuned model that the claim ledger marks, with
+    one that it does not mark as the one to be learnt. With `unmarked` the reference answers that the ledger marks are
+    left out. No end-of-text token is learnt: the editor ends an answer after its first sentence whatever the model
+    would do.
+    """
+    turns = _turns()
+    if against == "marked":
+        return _draws(tokenizer, turns, split)
+    ledger = _ledger() if unmarked else {}
+    found = []
+    for e in turns[split]:
+        if not (unmarked and ledger[e.row.id]):
+            raw = {"prompt_ids": prompt_ids(tokenizer, e.prompt), "end": False}
+            if against:
+                raw |= {"chosen": e.completion, "rejected": [_elsewhere(e, turns).completion]}
+            else:
+                raw["response"] = e.completion
+            found.append(raw)
+    return found
+
+
+def _draws(tokenizer: Any, turns: Mapping[str, Sequence[corpus.Example]], split: str) -> list[dict[str, Any]]:
+    """Of each example's draws those that the ledger does not mark against those that it does. A quarter of the
+    topics to train on is kept apart to check by; held-out topics are not drawn for."""
+    ledger, found = _ledger(), []
+    for e in turns["train"]:
+        if (zlib.crc32(e.row.topic.encode()) % 4 == 0) == (split == "held-out"):
+            held, doubted = (
+                [_after(e, answer) for answer, bad in ledger.get(f"{e.row.id}/draws", []) if bad is is_bad]
+                for is_bad in (False, True)
+            )
+            for n in range(max(len(held), len(doubted)) if held and doubted else 0):
+                found.append({
+                    "prompt_ids": prompt_ids(tokenizer, e.prompt), "end": False,
+                    "chosen": held[n % len(held)], "rejected": [doubted[n % len(doubted)]],
+                })  # fmt: skip
+    return found
+
+
+def _after(e: corpus.Example, answer: str) -> str:
+    return answer[len(e.prompt.prefill.rstrip()) :]
+
+
+def _elsewhere(e: corpus.Example, turns: Mapping[str, Sequence[corpus.Example]]) -> corpus.Example:
+    """The next example of the strategy on another paragraph; if possible with its opening and of its split."""
+    every = [*turns["train"], *turns["held-out"]]
+    at = every.index(e)
+    alike = [o for o in (*every[at + 1 :], *every[:at]) if o.row.strategy == e.row.strategy]
+    return min(
+        (o for o in alike if o.row.topic != e.row.topic),
+        key=lambda o: (_opening(o) != _opening(e), o.row.split != e.row.split),
+    )
+
+
+def _opening(e: corpus.Example) -> str:
+    return corpus.template(e.row.prefill, e.asked.strategy, e.parent)
+
+
+def _ledger() -> dict[str, Any]:
+    """Whether the claim ledger marks an example's answer; and of its draws (`ID/draws`) each that the editor would
+    show, with whether it is marked. Kept on disk."""
+    path = WORK / "ledger.json"
+    known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    drawn = {line["id"]: line["answers"] for line in _lines(SAMPLES)}
+    every = corpus.examples()
+    missing = [e for e in every if e.row.id not in known or (e.row.id in drawn and f"{e.row.id}/draws" not in known)]
+    if missing:
+        meaning = MiniLM(ModelStore(Settings()).minilm_folder())
+        for e in missing:
+            known[e.row.id] = marked(e.row.answer, e.asked, e.parent, meaning)
+            if e.row.id in drawn:
+                shown = dict.fromkeys(answer for answer, reason in drawn[e.row.id] if reason is None)
+                known[f"{e.row.id}/draws"] = [[a, marked(a, e.asked, e.parent, meaning)] for a in shown]
+        path.write_text(json.dumps(known))
+    return known
+
+
+def marked(answer: str, asked: Ask, parent: Parent, meaning: MiniLM) -> bool:
+    """Whether the claim ledger finds something in the answer, spliced in, that the paragraph does not bear out."""
+    text = candidates.splice(answer, asked, parent, meaning)
+    return bool(claims.unsupported(text, asked.ground(parent).split("\n"), meaning.encode))
+
+
+class Both(PreferenceMargin):
+    """The preference margin's loss and the loss of the chosen answer, summed."""
+
+    name = "preference+response"
+
+    def loss(self, example: Example, scores: Sequence[torch.Tensor]) -> torch.Tensor:
+        return super().loss(example, scores) - scores[0].mean()
+
+
+class Chosen(PreferenceMargin):
+    """The loss of the chosen answer alone, of the same examples: the frozen blocks' output is then the same file."""
+
+    name = "response"
+
+    def loss(self, example: Example, scores: Sequence[torch.Tensor]) -> torch.Tensor:
+        return -scores[0].mean()
+
+    def right(self, example: Example, scores: Sequence[torch.Tensor]) -> bool | None:
+        return None
+
+
+OBJECTIVES = {"response": ResponseLoss, "chosen": Chosen, "preference": PreferenceMargin, "both": Both}
 
 
 class Short(Packed):
@@ -116,29 +229,44 @@ class Runner(ZOTrainer):
     """Keeps what the frozen blocks give on disk: runs that begin at the same block share it."""
 
     likeliest = 0
+    """Set before `fit`; its first source is the one to train on."""
 
     def source(self, raws: Sequence[Mapping[str, Any]]) -> Packed:
-        packed = Short(
-            self.decoder,
-            self.objective,
-            encode_all(self.objective, raws),
-            self.config,
-            self._first,
-            self._twins or None,
-        )
-        path = WORK / f"prefix-{self._first}-{len(raws)}.pt"
+        encoded = encode_all(self.objective, raws)
+        packed = Short(self.decoder, self.objective, encoded, self.config, self._first, self._twins or None)
+        rows = hashlib.sha256(repr([row.ids for example in encoded for row in example.rows]).encode()).hexdigest()[:12]
         half, packed._half = packed._half, False
-        if path.exists():
-            packed.cache = torch.load(path, mmap=True)
+        earlier = [n for n in range(self._first, 0, -1) if (WORK / f"prefix-{n}-{rows}.pt").exists()]
+        if earlier:
+            packed.cache = torch.load(WORK / f"prefix-{earlier[0]}-{rows}.pt", mmap=True)
+            if earlier[0] < self._first:
+                self._onwards(packed, earlier[0])
         else:
             packed.fill()
-            torch.save(packed.cache, path)
+        if not earlier or earlier[0] < self._first:
+            torch.save(packed.cache, WORK / f"prefix-{self._first}-{rows}.pt")
         if half:
             self._attend(packed)
-        if self.likeliest and len(raws) > 100:
+        if isinstance(self.objective, Chosen):
+            packed._rows_of = [rows_of[:1] for rows_of in packed._rows_of]
+            packed._examples = [replace(example, rows=example.rows[:1]) for example in packed._examples]
+        if self.likeliest:
             packed.shorten(self.likeliest)
             print(f"shortlist of {len(packed.shortlist)} tokens", flush=True)
+            self.likeliest = 0
         return packed
+
+    @torch.no_grad()
+    def _onwards(self, packed: Short, block: int) -> None:
+        """What is kept for an earlier block, through the frozen blocks from there to the tuned one."""
+        assert packed.cache is not None
+        onwards = torch.empty_like(packed.cache)
+        for rows in packed._pieces():
+            plan = self.decoder.plan(packed.tree, rows)
+            onwards[plan.nodes] = self.decoder.run(
+                packed.cache[plan.nodes][None], plan, block, self._first, whole=True
+            )[0]
+        packed.cache = onwards
 
     @torch.no_grad()
     def _attend(self, packed: Short) -> None:
@@ -158,14 +286,24 @@ def search(given: argparse.Namespace) -> None:
     model, tokenizer = load(found.folder)
     config = Config(
         layer=given.layer, part=given.part, method=given.method, noise=given.noise, steps=given.steps,
-        batch_size=given.batch, queries=given.queries, rate=given.rate, schedule=given.schedule,
+        batch_size=given.batch, queries=given.queries, rate=given.rate or 1.0, schedule=given.schedule,
         epsilon=given.epsilon, seed=given.seed, validate_every=given.every, patience=given.patience,
         both_signs=given.method == "zo",
     )  # fmt: skip
     folder = WORK / given.name
     WORK.mkdir(parents=True, exist_ok=True)
-    Runner.likeliest = given.shortlist
-    trainer = Runner(model, ResponseLoss(tokenizer), config, base=Base(found.model_id, found.sha256))
+    objective = OBJECTIVES[given.objective](tokenizer)
+    against = "" if given.objective == "response" else given.against
+    training = examples(tokenizer, "train", against, given.unmarked)[: given.examples]
+    checked = examples(tokenizer, "held-out", against, given.unmarked)
+    if given.rate is None:
+        runner = Runner(model, objective, config)
+        runner.likeliest = given.shortlist
+        _, trace = _curvature(runner, runner.batch(runner.source(training), len(training), 0), PROBE, 5)
+        config = replace(config, rate=float(f"{0.5 / trace:.2g}"))
+        print(f"{given.name}: {len(training)} examples, {len(checked)} to check by; rate {config.rate:g}", flush=True)
+    trainer = Runner(model, objective, config, base=Base(found.model_id, found.sha256))
+    trainer.likeliest = given.shortlist
     began = time.monotonic()
 
     def tell(progress: Any) -> None:
@@ -176,12 +314,14 @@ def search(given: argparse.Namespace) -> None:
 
     resume = (folder / LOG_NAME).exists() and SeedLog.load(folder).result is None
     told: dict[str, Any] = {
-        "name": given.name, "examples": given.examples, "config": config.as_json(), "machine": machine(),
+        "name": given.name, "objective": given.objective, "against": against, "unmarked": given.unmarked,
+        "examples": len(training), "checked": len(checked), "shortlist": given.shortlist, "config": config.as_json(),
+        "machine": machine(),
     }  # fmt: skip
     try:
         result = trainer.fit(
-            examples(tokenizer, "train")[: given.examples],
-            examples(tokenizer, "held-out"),
+            training,
+            checked,
             folder,
             resume=resume,
             on_progress=tell,
@@ -200,10 +340,10 @@ def search(given: argparse.Namespace) -> None:
 
 
 def loss(given: argparse.Namespace) -> None:
-    """Of the held-out answers, base against the shipped layer, with a 95 % interval from resampled examples."""
+    """Of the held-out answers, base against a run's layer, with a 95 % interval from resampled examples."""
     found = ModelStore(Settings()).resolve("default")
     model, tokenizer = load(found.folder)
-    layer = TunedLayer.load(SHIPPED)
+    layer = TunedLayer.load(WORK / given.of)
     config = Config(layer=layer.layers[0], part="all", both_signs=False)
     runner = Runner(model, ResponseLoss(tokenizer), config, base=Base(found.model_id, found.sha256))
     held_out = examples(tokenizer, "held-out")
@@ -223,7 +363,7 @@ def loss(given: argparse.Namespace) -> None:
         "tuned": mean(after), "gain": float(gains.mean()), "interval": np.quantile(drawn, (0.025, 0.975)).tolist(),
         "better_of_examples": int((gains > 0).sum()),
     }  # fmt: skip
-    (RESULTS / "tuned-loss.json").write_text(json.dumps(told, indent=1) + "\n")
+    (RESULTS / f"tuned-loss-{given.of}.json").write_text(json.dumps(told, indent=1) + "\n")
     print(json.dumps(told, indent=1))
 
 
@@ -273,16 +413,62 @@ def probe(given: argparse.Namespace) -> None:
     training = examples(tokenizer, "train")[: given.examples]
     runner = Runner(model, ResponseLoss(tokenizer), Config(layer=given.layer, part=given.part, batch_size=16))
     batch = runner.batch(runner.source(training), len(training), 0)
-    for size in (1e-3, 1e-2):
+    for size in (1e-3, PROBE):
         began = time.process_time()
-        here, _ = runner._probe(batch, 0, 0, 0.0)
-        sides = [runner._probe(batch, query, 0, size) for query in range(given.probes)]
-        squares = mean(((plus - minus) / 2 / size) ** 2 for plus, minus in sides)
-        trace = mean((plus + minus - 2 * here) / size**2 for plus, minus in sides)
+        squares, trace = _curvature(runner, batch, size, given.probes)
         spent = (time.process_time() - began) / (given.probes + 1)
         print(f"block {given.layer}, {given.part}, probes of {size:g}: g2 {squares:.3g}, tr H {trace:.4g}, "
               f"gain a step {squares / 2 / trace:.3g}, processor {spent:.2f} s")  # fmt: skip
+
+
+def _curvature(runner: Runner, batch: Any, size: float, probes: int) -> tuple[float, float]:
+    """Mean squared projected gradient and mean z'Hz, as app/zo/rates.py measures them; the model is left as it was."""
+    here, _ = runner._probe(batch, 0, 0, 0.0)
+    sides = [runner._probe(batch, query, 0, size) for query in range(probes)]
     runner.restore()
+    squares = mean(((plus - minus) / 2 / size) ** 2 for plus, minus in sides)
+    return squares, mean(abs(plus + minus - 2 * here) / size**2 for plus, minus in sides)
+
+
+def scores(given: argparse.Namespace) -> None:
+    """Of runs, on all 81 held-out examples against the answer to another paragraph, and on the untuned model's draws:
+    loss of the reference answer, margin and its share above 0. To results/tuned-scores.jsonl."""
+    found = ModelStore(Settings()).resolve("default")
+    model, tokenizer = load(found.folder)
+    layers = [(name, TunedLayer.load(WORK / name)) for name in given.names]
+    first = min(layer.layers[0] for _, layer in layers)
+    runner = Runner(model, PreferenceMargin(tokenizer), Config(layer=first, both_signs=False))
+    ledger = _ledger()
+    doubted = [ledger[e.row.id] for e in _turns()["held-out"]]
+    sources = {kind: runner.source(examples(tokenizer, "held-out", kind)) for kind in given.kinds}
+
+    def each(source: Packed) -> np.ndarray:
+        """(examples, 2): mean log-probability of the chosen and of the rejected."""
+        count, values = len(source._examples), []
+        with torch.no_grad():
+            for start in range(0, count, 9):
+                _, plan, hidden = source.prepare(range(start, min(start + 9, count)))
+                values += [float(row.mean()) for row in source._scores(plan, hidden, None)[0]]
+        return np.array(values).reshape(count, 2)
+
+    def told(name: str) -> None:
+        line: dict[str, Any] = {"name": name}
+        for kind, source in sources.items():
+            both = each(source)
+            margins = both[:, 0] - both[:, 1]
+            line[kind] = {
+                "count": len(both), "loss": round(-both[:, 0].mean(), 4), "rejected": round(-both[:, 1].mean(), 4),
+                "margin": round(margins.mean(), 4), "above": round((margins > 0).mean(), 4),
+            }  # fmt: skip
+            if kind == "other":
+                line["unmarked_loss"] = round(-both[~np.array(doubted), 0].mean(), 4)
+        _append(RESULTS / "tuned-scores.jsonl", line)
+        print(line, flush=True)
+
+    told("base")
+    for name, layer in layers:
+        with layer.on(model):
+            told(name)
 
 
 def _gradients(trainer: ZOTrainer, source: Packed, chosen: Sequence[int]) -> dict[str, torch.Tensor]:
@@ -296,20 +482,20 @@ def _gradients(trainer: ZOTrainer, source: Packed, chosen: Sequence[int]) -> dic
 
 
 def runs(given: argparse.Namespace) -> None:
-    print("| run | method | block, part | rate | batch x queries | steps | held out before | best (step) | s |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| run | learnt | block, part | rate | batch | steps | loss before | best (step) | last | s |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for run in _lines(RUNS):
-        c = run["config"]
-        head = (
-            f"| {run['name']} | {c['method']}{', Gaussian' if c['noise'] == 'gaussian' else ''} "
-            f"| {c['layer']}, {c['part']} | {c['rate']:g} {c['schedule']} | {c['batch_size']} x {c['queries']} "
-        )
-        if "diverged" in run:
-            print(f"{head}| | | diverged | |")
+        c, checks = run["config"], run.get("validations")
+        learnt = f"{run.get('objective', 'response')}, {run['examples']}{' unmarked' if run.get('unmarked') else ''}"
+        rate = f"{'AdamW ' if c['method'] == 'adamw' else ''}{c['rate']:g} {c['schedule']}"
+        head = f"| {run['name']} | {learnt} | {c['layer']}, {c['part']} | {rate} | {c['batch_size']} "
+        if not checks:
+            print(f"{head}| | | diverged | | |")
             continue
-        best = min(run["validations"], key=lambda v: v["loss"])
-        print(f"{head}| {run['steps']} | {run['validations'][0]['loss']:.4f} | {best['loss']:.4f} ({best['step']}) "
-              f"| {run['seconds']:.0f} |")  # fmt: skip
+        best = min(checks, key=lambda v: v["loss"])
+        steps = f"{run['steps']} of {c['steps']}" if run["steps"] < c["steps"] else run["steps"]
+        print(f"{head}| {steps} | {checks[0]['loss']:.4f} | {best['loss']:.4f} ({best['step']}) "
+              f"| {checks[-1]['loss']:.4f} | {run['seconds']:.0f} |")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -356,23 +542,23 @@ def answers(given: argparse.Namespace) -> None:
     book = load_book()
     engine = LocalEngine(ModelStore(Settings()), dtype="float32")
     for side in given.sides:
-        tuned_id = engine.add(SHIPPED) if side == "tuned" else None
+        tuned_id = engine.add(WORK / given.of) if side == "tuned" else None
         done = {line["id"] for line in _lines(ANSWERS) if line["side"] == side and line["tuned_id"] == tuned_id}
-        left = [(n, pair) for n, pair in enumerate(pairs(book)) if pair.id not in done]
-        first = set(_shuffled([pair.id for _, pair in left], random.Random(SHUFFLE), done)[: given.first])
+        numbered = {pair.id: (n, pair) for n, pair in enumerate(pairs(book))}
+        wanted = _shuffled(numbered)[given.skip : (given.skip + given.pairs) if given.pairs else None]
         # Of one strategy together: its beginning is read once.
-        left.sort(key=lambda one: (one[1].id not in first, one[1].strategy.id))
+        left = sorted((numbered[id] for id in wanted if id not in done), key=lambda one: one[1].strategy.id)
         for start in range(0, len(left), _TOGETHER):
             for line in _answered(engine, book, left[start : start + _TOGETHER], tuned_id):
                 _append(ANSWERS, {"side": side, "tuned_id": tuned_id, **line})
             print(side, start, len(left), flush=True)
 
 
-def _shuffled(left: Sequence[str], generator: random.Random, done: Collection[str] = ()) -> list[str]:
+def _shuffled(ids: Iterable[str]) -> list[str]:
     """All pairs in the order in which they are judged."""
-    ids = sorted({*left, *done})
-    generator.shuffle(ids)
-    return ids
+    order = sorted(ids)
+    random.Random(SHUFFLE).shuffle(order)
+    return order
 
 
 def _answered(
@@ -406,7 +592,7 @@ def measure(given: argparse.Namespace) -> None:
     book, store = load_book(), ModelStore(Settings())
     known = {pair.id: pair for pair in pairs(book)}
     meaning, scorer = MiniLM(store.minilm_folder()), IndependentScorer(store)
-    sides = _sides()
+    sides = _sides(given.of)
     rows: list[dict[str, Any]] = []
     both = sides["base"].keys() & sides["tuned"].keys()
     for side, of in sides.items():
@@ -427,10 +613,12 @@ def measure(given: argparse.Namespace) -> None:
                     "lost": sum(len(getattr(change.lost, k)) for k in ("numbers", "units", "names")),
                     "audit": audit(answer, pair.parent.text),
                     "near": candidates.relatedness(answer, pair.parent, meaning),
+                    "marked": marked(answer, pair.ask(book, 0), pair.parent, meaning),
                 }
             rows.append(row)
     found = {
         "machine": machine(),
+        "run": given.of,
         "tuned_id": next(iter(sides["tuned"].values()))["tuned_id"],
         "sets": {
             name: {
@@ -445,7 +633,7 @@ def measure(given: argparse.Namespace) -> None:
             for label in book.labels
         },
     }
-    (RESULTS / "tuned-measured.json").write_text(json.dumps(found, indent=1) + "\n")
+    (RESULTS / f"tuned-measured-{given.of}.json").write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 
 
@@ -468,19 +656,48 @@ def _counted(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "commonest_opening": opened.most_common(1)[0] if opened else None,
         "words": round(mean(len(r["answer"].split()) for r in shown), 1) if shown else None,
         "related": round(mean(r["near"] for r in shown), 3) if shown else None,
+        "marked_as_new": round(mean(r["marked"] for r in shown), 3) if shown else None,
     }
+
+
+def samples(given: argparse.Namespace) -> None:
+    """Four draws of the untuned model for each of the first training examples, to SAMPLES, each with
+    the reason for which the editor would drop it, if any."""
+    engine = LocalEngine(ModelStore(Settings()), dtype="float32")
+    done = {line["id"] for line in _lines(SAMPLES)}
+    order = sorted(_turns()["train"][: given.first], key=lambda e: e.row.strategy)
+    left = [(n, e) for n, e in enumerate(order) if e.row.id not in done]
+    for start in range(0, len(left), 4):
+        batch = [(n, e, turn) for n, e in left[start : start + 4] for turn in range(4)]
+        draws = [Draw(e.prompt, draw_seed(n, 1, turn), e.asked.sampling, None) for n, e, turn in batch]
+        texts: list[str] = [""] * len(draws)
+        finishes: list[Any] = [None] * len(draws)
+        for chunk in engine.stream(draws, threading.Event()):
+            texts[chunk.index] += chunk.text
+            finishes[chunk.index] = chunk.finish
+        for _, e in left[start : start + 4]:
+            found = []
+            for (_, other, _), text, finish in zip(batch, texts, finishes, strict=True):
+                if other is e:
+                    answer = candidates.tidy(text)
+                    found.append([answer, candidates.degenerate(answer, e.asked, e.parent, finish)])
+            _append(SAMPLES, {"id": e.row.id, "answers": found})
+        print(start, len(left), flush=True)
 
 
 def sheet(given: argparse.Namespace) -> None:
     """As docs/tuned-model.md had laid down before there were answers."""
     known = {pair.id: pair for pair in pairs(load_book())}
-    sides = _sides()
-    generator = random.Random(SHUFFLE)
-    ids = _shuffled([*known], generator)
+    sides = _sides(given.of)
+    ids = _shuffled(known)
+    # Other sides for every run that is read: the base's answers stay the same.
+    generator = random.Random(f"{SHUFFLE} {given.of}")
     base_is = ["A", "B"] * (len(ids) // 2) + ["A"] * (len(ids) % 2)
     generator.shuffle(base_is)
     key, shown = [], []
-    for id, side in list(zip(ids, base_is, strict=True))[: given.pairs]:
+    for id, side in list(zip(ids, base_is, strict=True))[
+        given.skip : (given.skip + given.pairs) if given.pairs else None
+    ]:
         texts = {s: of[id]["answer"] for s, of in sides.items()}
         same = texts["base"] == texts["tuned"]
         lost = next((s for s, text in texts.items() if text is None and not same), None)
@@ -492,7 +709,7 @@ def sheet(given: argparse.Namespace) -> None:
     places += [(place, "B" if key[place]["base_is"] == "A" else "A") for place in again]
     closed = {"pairs": key, "shown": [{"pair": place, "base_is": side} for place, side in places]}
     text = json.dumps(closed, indent=1)
-    (RESULTS / "tuned-key.json").write_text(text)
+    (RESULTS / f"tuned-key-{given.of}.json").write_text(text)
     out = [f"Key: SHA-256 {hashlib.sha256(text.encode()).hexdigest()}\n"]
     for number, (place, side) in enumerate(places, 1):
         pair = known[key[place]["id"]]
@@ -512,8 +729,8 @@ def verdict(given: argparse.Namespace) -> None:
     """tuned-judgements.json: for each number of the sheet, `pick` (five letters, A, B or T, by question), `false` and
     `keep` (the sides of which each holds)."""
     known = {pair.id: pair for pair in pairs(load_book())}
-    closed = json.loads((RESULTS / "tuned-key.json").read_text())
-    judged = json.loads((RESULTS / "tuned-judgements.json").read_text())["judgements"]
+    closed = json.loads((RESULTS / f"tuned-key-{given.of}.json").read_text())
+    judged = json.loads((RESULTS / f"tuned-judgements-{given.of}.json").read_text())["judgements"]
     if len(judged) != len(closed["shown"]):
         raise SystemExit(f"{len(judged)} judgements for {len(closed['shown'])} pairs.")
     firsts: dict[int, list[str]] = {}
@@ -548,7 +765,7 @@ def verdict(given: argparse.Namespace) -> None:
         "judged": len(firsts), "questions": questions, "marks": marks, "labels": by_label,
         "said_the_same_twice": [sum(twice), len(twice)],
     }  # fmt: skip
-    (RESULTS / "tuned-verdict.json").write_text(json.dumps(found, indent=1) + "\n")
+    (RESULTS / f"tuned-verdict-{given.of}.json").write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 
 
@@ -565,11 +782,13 @@ def _wilson(wins: int, n: int, z: float = 1.959964) -> list[float]:
     return [round((middle - spread) / (1 + z * z / n), 3), round((middle + spread) / (1 + z * z / n), 3)]
 
 
-def _sides() -> dict[str, dict[str, Any]]:
-    """The latest line of each pair, by side."""
+def _sides(run: str) -> dict[str, dict[str, Any]]:
+    """The latest line of each pair, of the base and of a run's layer."""
+    (tuned_id,) = {found["tuned_id"] for found in _lines(RUNS) if found["name"] == run}
     sides: dict[str, dict[str, Any]] = {"base": {}, "tuned": {}}
     for line in _lines(ANSWERS):
-        sides[line["side"]][line["id"]] = line
+        if line["side"] == "base" or line["tuned_id"] == tuned_id:
+            sides[line["side"]][line["id"]] = line
     return sides
 
 
@@ -597,14 +816,25 @@ def main() -> None:
     one.add_argument("--steps", type=int, default=200)
     one.add_argument("--batch", type=int, default=16)
     one.add_argument("--queries", type=int, default=1)
-    one.add_argument("--rate", type=float, default=1e-5)
+    one.add_argument("--rate", type=float, help="half of what the curvature of the first batch allows, without")
+    one.add_argument("--objective", choices=OBJECTIVES, default="response")
+    one.add_argument("--against", choices=("other", "marked"), default="other")
+    one.add_argument("--unmarked", action="store_true", help="only answers that the claim ledger does not mark")
     one.add_argument("--schedule", default="constant")
     one.add_argument("--epsilon", type=float, default=1e-3)
     one.add_argument("--seed", type=int, default=0)
     one.add_argument("--every", type=int, default=50)
     one.add_argument("--patience", type=int, default=0)
-    for part in (runs, loss, measure, verdict):
-        parts.add_parser(part.__name__).set_defaults(run=part)
+    parts.add_parser("runs").set_defaults(run=runs)
+    for part in (loss, answers, measure, sheet, verdict):
+        one = parts.add_parser(part.__name__)
+        one.set_defaults(run=part)
+        one.add_argument("--of", required=True, help="a run's name")
+        if part in (answers, sheet):
+            one.add_argument("--skip", type=int, default=0, help="leave out so many of the shuffled list")
+            one.add_argument("--pairs", type=int, default=0, help="and take so many of what follows; all without")
+        if part is answers:
+            one.add_argument("--sides", nargs="+", choices=("base", "tuned"), default=["base", "tuned"])
     for part in (signal, probe):
         one = parts.add_parser(part.__name__)
         one.set_defaults(run=part)
@@ -612,13 +842,13 @@ def main() -> None:
         one.add_argument("--examples", type=int, default=162)
     one.add_argument("--part", default="all")
     one.add_argument("--probes", type=int, default=5)
-    one = parts.add_parser("answers")
-    one.set_defaults(run=answers)
-    one.add_argument("--sides", nargs="+", choices=("base", "tuned"), default=["base", "tuned"])
-    one.add_argument("--first", type=int, default=60, help="so many of the pairs to be judged come before the rest")
-    one = parts.add_parser("sheet")
-    one.set_defaults(run=sheet)
-    one.add_argument("--pairs", type=int, help="judge the first so many of the shuffled list; all without")
+    one = parts.add_parser("samples")
+    one.set_defaults(run=samples)
+    one.add_argument("--first", type=int, default=108)
+    one = parts.add_parser("scores")
+    one.set_defaults(run=scores)
+    one.add_argument("names", nargs="+", help="of runs")
+    one.add_argument("--kinds", nargs="+", choices=("other", "marked"), default=["other"])
     given = parser.parse_args()
     given.run(given)
 
