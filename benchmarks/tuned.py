@@ -454,8 +454,9 @@ def scores(given: argparse.Namespace) -> None:
             both = each(source)
             margins = both[:, 0] - both[:, 1]
             line[kind] = {
-                "count": len(both), "loss": round(-both[:, 0].mean(), 4), "rejected": round(-both[:, 1].mean(), 4),
-                "margin": round(margins.mean(), 4), "above": round((margins > 0).mean(), 4),
+                "count": len(both), "loss": round(-float(both[:, 0].mean()), 4),
+                "rejected": round(-float(both[:, 1].mean()), 4), "margin": round(float(margins.mean()), 4),
+                "above": round(float((margins > 0).mean()), 4),
             }  # fmt: skip
         _append(RESULTS / "tuned-scores.jsonl", line)
         print(line, flush=True)
