@@ -431,16 +431,13 @@ def _curvature(runner: Runner, batch: Any, size: float, probes: int) -> tuple[fl
 
 
 def scores(given: argparse.Namespace) -> None:
-    """Of runs, on all 81 held-out examples against the answer to another paragraph, and on the untuned model's draws:
-    loss of the reference answer, margin and its share above 0. To results/tuned-scores.jsonl."""
-    found = ModelStore(Settings()).resolve("default")
-    model, tokenizer = load(found.folder)
+    """Of runs' layers, on what `search --unmarked --against other` and `--against marked` check by: loss of the chosen
+    and of the rejected, their margin, and the share above 0. To results/tuned-scores.jsonl."""
+    model, tokenizer = load(ModelStore(Settings()).resolve("default").folder)
     layers = [(name, TunedLayer.load(WORK / name)) for name in given.names]
     first = min(layer.layers[0] for _, layer in layers)
     runner = Runner(model, PreferenceMargin(tokenizer), Config(layer=first, both_signs=False))
-    ledger = _ledger()
-    doubted = [ledger[e.row.id] for e in _turns()["held-out"]]
-    sources = {kind: runner.source(examples(tokenizer, "held-out", kind)) for kind in given.kinds}
+    sources = {kind: runner.source(examples(tokenizer, "held-out", kind, True)) for kind in ("other", "marked")}
 
     def each(source: Packed) -> np.ndarray:
         """(examples, 2): mean log-probability of the chosen and of the rejected."""
@@ -457,11 +454,10 @@ def scores(given: argparse.Namespace) -> None:
             both = each(source)
             margins = both[:, 0] - both[:, 1]
             line[kind] = {
-                "count": len(both), "loss": round(-both[:, 0].mean(), 4), "rejected": round(-both[:, 1].mean(), 4),
-                "margin": round(margins.mean(), 4), "above": round((margins > 0).mean(), 4),
+                "count": len(both), "loss": round(-float(both[:, 0].mean()), 4),
+                "rejected": round(-float(both[:, 1].mean()), 4), "margin": round(float(margins.mean()), 4),
+                "above": round(float((margins > 0).mean()), 4),
             }  # fmt: skip
-            if kind == "other":
-                line["unmarked_loss"] = round(-both[~np.array(doubted), 0].mean(), 4)
         _append(RESULTS / "tuned-scores.jsonl", line)
         print(line, flush=True)
 
@@ -848,7 +844,6 @@ def main() -> None:
     one = parts.add_parser("scores")
     one.set_defaults(run=scores)
     one.add_argument("names", nargs="+", help="of runs")
-    one.add_argument("--kinds", nargs="+", choices=("other", "marked"), default=["other"])
     given = parser.parse_args()
     given.run(given)
 

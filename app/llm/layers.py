@@ -1,7 +1,7 @@
 """Tuned layers as the engine takes them: each checked against the base model before it is put on.
 
 `SPATIAL_TUNED` says which is in service from the start. One that ships with the default model would lie in SHIPPED;
-none does, because none was found better by reading (docs/tuned-model.md).
+there is none, because none was found better by reading (docs/tuned-model.md).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from app.llm.cli import app as cli
 from app.llm.local import LocalEngine
 from app.llm.store import DEFAULT_SHA256, ModelStore
 from app.llm.types import Draw, EngineError, Sampling
-from app.settings import Settings
+from app.settings import PROJECT_ROOT, Settings
 
 from .conftest import ANSWERS, prompt
 from .test_local import LONG, run, texts
@@ -259,11 +259,14 @@ def test_model_info_names_the_layer(
     assert "SPATIAL_TUNED" in err
 
 
-def test_what_ships_is_for_the_default_model_and_small() -> None:
-    """Whatever lies there: it is checked as the engine checks it."""
-    for file in layers.SHIPPED.glob("*.safetensors"):
-        assert file.stat().st_size <= 8_000_000
-        assert layers.read(file, DEFAULT_SHA256).base.sha256 == DEFAULT_SHA256
+def test_nothing_ships_and_the_layers_that_were_read_can_be_rebuilt() -> None:
+    from app.zo.layer import SeedLog
+
+    assert not any(layers.SHIPPED.glob("*"))
+    logs = sorted((PROJECT_ROOT / "benchmarks/results/layers").glob("*/layer.zolog"))
+    assert [log.parent.name for log in logs] == ["unmarked-29-up", "zo-29-up-8e-3"]
+    for log in logs:
+        SeedLog.load(log.parent).verify(DEFAULT_SHA256)
 
 
 @pytest.mark.model
