@@ -28,10 +28,10 @@ from app.llm import layers
 from app.llm.local import load_model, pick_device, prompt_ids
 from app.llm.store import ModelStore, ResolvedModel
 from app.settings import Settings
-from app.zo.layer import DELTA_NAME, LOG_NAME, SeedLog, TunedLayer, base_fingerprint
+from app.zo.layer import DELTA_NAME, LOG_NAME, TunedLayer, base_fingerprint
 from app.zo.objective import Example, PreferenceMargin, Row, continuation, response_ids
 from app.zo.outliers import find_dominant_layer
-from app.zo.rates import suggest_rate
+from app.zo.rates import with_rate
 from app.zo.trainer import Progress, ZOTrainer
 from app.zo.types import Base, Config, ZOError
 
@@ -191,10 +191,10 @@ def _tune(
         begin.apply(bench.model)
     taught_with = [bench.raw(c) for c in training]
     if options.rate is None:
-        begun = SeedLog.load(work / LOG_NAME).config.rate if options.resume else None
-        rate = begun or suggest_rate(bench.model, bench.objective, config, taught_with, dominant=profile.layer)
-        config = replace(config, rate=rate)
-        tell(f"The rate is {rate:g}, by the curvature of the loss on the first batch.")
+        config, told = with_rate(
+            bench.model, bench.objective, config, taught_with, work, resume=options.resume, dominant=profile.layer
+        )
+        tell(told)
     trainer = ZOTrainer(
         bench.model,
         bench.objective,

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -146,15 +146,13 @@ def commands(find: Find) -> typer.Typer:  # noqa: PLR0915 (each command is short
 
             import torch
 
-            from app.zo.layer import LOG_NAME, SeedLog
-            from app.zo.rates import suggest_rate
+            from app.zo.rates import with_rate
             from app.zo.trainer import ZOTrainer
 
             goal = make_objective(data, objective, tokenizer, max_tokens)
             if rate is None:
-                begun = SeedLog.load(out).config.rate if resume and (out / LOG_NAME).exists() else None
-                config = replace(config, rate=begun or suggest_rate(network, goal, config, rows, dominant=dominant))
-                said.append(f"The rate is {config.rate:g}, by the curvature of the loss on the first batch.")
+                config, told = with_rate(network, goal, config, rows, out, resume=resume, dominant=dominant)
+                said.append(told)
             for line in said if leader else ():
                 typer.echo(line, err=True)
             trainer = ZOTrainer(

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from torch import nn
 
+from app.zo.layer import LOG_NAME, SeedLog
 from app.zo.objective import Objective
 from app.zo.trainer import ZOTrainer
 from app.zo.types import Config, ZOError
@@ -49,3 +51,19 @@ def suggest_rate(
     if not curvature > 0:
         raise ZOError("The loss does not change along any direction that was probed: name a rate.")
     return float(f"{0.5 / curvature:.2g}")
+
+
+def with_rate(
+    model: nn.Module,
+    objective: Objective,
+    config: Config,
+    training: Sequence[Mapping[str, Any]],
+    out: Path,
+    *,
+    resume: bool,
+    dominant: int | None = None,
+) -> tuple[Config, str]:
+    """`config` with the rate of the run that goes on in `out`, else a suggested one; and a sentence on it."""
+    begun = SeedLog.load(out).config.rate if resume and (out / LOG_NAME).exists() else None
+    rate = begun or suggest_rate(model, objective, config, training, dominant=dominant)
+    return replace(config, rate=rate), f"The rate is {rate:g}, by the curvature of the loss on the first batch."
