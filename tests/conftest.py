@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
+import secrets
 import shutil
 import socket
 import subprocess
@@ -38,6 +40,12 @@ def _no_outside_settings() -> Iterator[None]:
             if name.startswith("SPATIAL_") or name in ("HOST", "PORT"):
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _the_same_seeds_each_time(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seeds that generations are given, by the test's name; tokens and ids stay random."""
+    monkeypatch.setattr(secrets, "randbits", random.Random(request.node.nodeid).getrandbits)
 
 
 def postgresql_program(name: str) -> Path | None:

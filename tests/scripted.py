@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import random
+import secrets
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -191,7 +192,7 @@ def answer(draw: Draw) -> str:
     sentence = f"{opening} that {deed} {end}"
     request = draw.prompt.messages[-1].content
     if "question" in draw.prompt.messages[0].content:  # Muse: finished with words of the text it is about
-        words = [word for word in request.lower().split() if word.isalpha() and len(word) > 3]
+        words = [word for word in request.lower().split() if word.isalpha() and len(word) > 4]
         return f"{prefill} {' '.join(dict.fromkeys(words[:5]))}?"
     whole = "paragraph only" in draw.prompt.messages[0].content
     return f"{request.rsplit(chr(10) * 2, 1)[0]} {sentence}" if whole else sentence
@@ -315,7 +316,9 @@ def main() -> None:
     parser.add_argument("--scale", type=int, default=1, help="of the scorer; another number is another scorer")
     parser.add_argument("--scorer-delay", type=float, default=0.0, help="seconds a text")
     parser.add_argument("--model", help="Goes by the name and hash of this one.")
+    parser.add_argument("--seed", type=int, default=0, help="of the seeds that generations are given")
     given = parser.parse_args()
+    secrets.randbits = random.Random(given.seed).getrandbits
     at = "last" if given.fault_at == "last" else int(given.fault_at)
     engine = ScriptedEngine(
         given.delay,

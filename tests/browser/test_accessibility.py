@@ -69,7 +69,7 @@ def test_axe_finds_nothing(scripted: Server, editor: Callable[..., Page], scheme
     no_violation(page, "discarded")
     page.context.set_offline(True)
     type_into(page, 2, " Offline.")
-    expect(page.locator("#save")).to_have_attribute("data-state", "offline", timeout=15_000)
+    expect(page.locator("#save")).to_have_attribute("data-state", "offline")
     no_violation(page, "offline")
     page.context.set_offline(False)
 
@@ -117,7 +117,7 @@ def test_the_path_by_keyboard_alone(scripted: Server, editor: Callable[..., Page
     assert len(names) > 1, "arrow keys move between nodes"
     page.keyboard.press("5")
     expect(page.locator(".ghost").first).to_be_visible()
-    expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0, timeout=30_000)
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
     page.keyboard.press("End")
     expect(focused).to_have_attribute("aria-label", re.compile("proposed"))
     page.keyboard.press("Enter")

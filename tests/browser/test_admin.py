@@ -22,13 +22,6 @@ from tests.browser.conftest import ROOT, Complaints, Server, scripted_server
 PASSWORD = "three words in a row"
 
 
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    expect.set_options(timeout=20_000)
-    yield
-    expect.set_options(timeout=5_000)
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = scripted_server(tmp_path_factory.mktemp("admin"), "--delay", "0.005")

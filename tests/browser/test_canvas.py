@@ -124,7 +124,7 @@ def test_typing_on_a_placed_paragraph_measures_it_again(scripted: Server, editor
     was = node(page, 1).get_attribute("aria-label")
     type_into(page, 1, " Imagine you think like people every day, like you!")
     expect(node(page, 1)).to_have_attribute("data-kind", "typed")
-    expect(node(page, 1)).to_have_attribute("data-measuring", "false", timeout=10_000)
+    expect(node(page, 1)).to_have_attribute("data-measuring", "false")
     assert node(page, 1).get_attribute("aria-label") != was
 
 
@@ -147,7 +147,7 @@ def test_a_long_draft_comes_onto_the_canvas_piece_by_piece(scripted: Server, edi
         lambda made: asked.append(len(made.post_data_json["paragraph_ids"])) if made.url.endswith("/place") else None,
     )
     page.locator("#place-all").click()
-    expect(page.locator(".handles .node")).to_have_count(13, timeout=15_000)
+    expect(page.locator(".handles .node")).to_have_count(13)
     expect(page.get_by_text("This paragraph has no words yet")).to_have_count(1)
     expect(page.locator("#measuring")).to_be_hidden()
     assert asked == [10, 10, 3]

@@ -120,7 +120,7 @@ def test_from_a_session_to_a_layer_in_service_and_back(
     tuned_id = found[1]
 
     card = page.locator(f".layer[data-layer='{tuned_id}']")
-    expect(card).to_be_visible(timeout=10_000)
+    expect(card).to_be_visible()
     expect(card).to_contain_text(f"from {found[2]} pairs")
     card.get_by_text("Scorecard").click()
     expect(card.locator("tbody tr").first).to_contain_text("All")
@@ -142,7 +142,7 @@ def test_from_a_session_to_a_layer_in_service_and_back(
     expect(page.locator(".model-pop")).to_contain_text(tuned_id)
     page.get_by_role("link", name="Layers it has learnt").click()
     page.get_by_role("button", name=f"Take back: layer {tuned_id}").click()
-    expect(page.locator(".layer[aria-current=true]")).to_contain_text("The untuned model", timeout=20_000)
+    expect(page.locator(".layer[aria-current=true]")).to_contain_text("The untuned model")
     page.get_by_role("switch").uncheck()
     expect(page.get_by_text("There are 0 discarded versions")).to_be_visible()
     page.get_by_role("link", name="Back to your draft").click()

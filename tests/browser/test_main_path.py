@@ -123,7 +123,7 @@ def test_on_from_there_combined_prompted_and_looked_back_on(
 
     page.locator("#muse-button").click()
     items = page.locator("#muse .digest li")
-    expect(items).not_to_have_count(0, timeout=20_000)
+    expect(items).not_to_have_count(0)
     expect(page.locator("#muse").get_by_role("button", name="Stop")).to_have_count(0, timeout=120_000)
     items.first.get_by_role("button").first.click()
     expect(page.locator(".handles .node[data-selected=true]")).to_have_count(1)

@@ -29,7 +29,7 @@ def test_digest_cards_and_never(scripted: Server, editor: Editor, complaints: Co
     expect(page.locator("#muse")).to_be_hidden()
     page.keyboard.press("m")
     expect(page.locator("#muse .digest li").first).to_be_visible()
-    expect(page.get_by_role("button", name="Look again")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("button", name="Look again")).to_be_visible()
     cards = page.locator("#muse article")
     expect(cards.first).to_be_visible()
     assert 1 <= cards.count() <= 3
@@ -42,7 +42,7 @@ def test_digest_cards_and_never(scripted: Server, editor: Editor, complaints: Co
     cards.first.get_by_role("button", name="Never").click()
     expect(cards).to_have_count(count - 1)
     page.get_by_role("button", name="Look again").click()
-    expect(page.get_by_role("button", name="Look again")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("button", name="Look again")).to_be_visible()
     assert topic not in [card.get_attribute("data-topic") for card in cards.all()]
     page.get_by_role("button", name="Close Muse").click()
     expect(page.locator("#muse")).to_be_hidden()
@@ -54,13 +54,13 @@ def test_apply_presses_the_label(scripted: Server, editor: Editor) -> None:
     page = editor(scripted)
     worked_on(page)
     page.locator("#muse-button").click()
-    expect(page.get_by_role("button", name="Look again")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("button", name="Look again")).to_be_visible()
     card = page.locator("#muse article[data-topic='unused:exposition']")
     with page.expect_request(lambda request: request.url.endswith("/api/generations")) as asked:
         card.get_by_role("button", name="Apply: Enhance Understanding").click()
     assert '"label":"enhance-understanding"' in (asked.value.post_data or "")
     expect(card).to_have_count(0)
-    expect(label(page, "Stop")).to_have_count(0, timeout=20_000)
+    expect(label(page, "Stop")).to_have_count(0)
 
 
 def test_stop_keeps_the_digest_and_frees_the_place(tmp_path: Path, editor: Editor) -> None:
@@ -73,10 +73,10 @@ def test_stop_keeps_the_digest_and_frees_the_place(tmp_path: Path, editor: Edito
         made = page.request.post(f"{server.url}/api/drafts/{draft}/goals", data=goal, headers={"Origin": server.url})
         assert made.ok, made.text()
         page.locator("#muse-button").click()
-        expect(page.locator("#muse .seen")).to_be_visible(timeout=20_000)
+        expect(page.locator("#muse .seen")).to_be_visible()
         page.locator("#muse").get_by_role("button", name="Stop").click()
         expect(page.locator("#muse")).to_contain_text("Stopped. What had arrived is kept.")
         expect(page.locator("#muse .digest li")).not_to_have_count(0)
-        began = time.monotonic()
+        until = time.monotonic() + 30
         while page.request.get(f"{server.url}/api/model").json()["queue"]["running"]:
-            assert time.monotonic() - began < 5
+            assert time.monotonic() < until

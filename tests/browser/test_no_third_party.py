@@ -63,7 +63,7 @@ def test_hostile_text_is_only_text(scripted: Server, editor: Callable[..., Page]
     page.get_by_role("button", name="Confirm", exact=True).click()
     page.get_by_role("textbox", name="Your own prompt").fill(HOSTILE[1])
     page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0, timeout=30_000)
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
     page.get_by_role("button", name="Your drafts").click()
     expect(page.locator(".drafts-menu a").first).to_be_visible()
     page.wait_for_timeout(500)

@@ -113,7 +113,7 @@ def test_playing_passes_over_times_without_an_event(open_replay: Callable[..., P
     page.get_by_role("combobox", name="Speed").select_option("50")
     page.locator("main").click(position={"x": 5, "y": 5})
     page.keyboard.press(" ")
-    expect(page.locator(".replay-time")).to_have_text("10:00 / 10:00", timeout=10_000)
+    expect(page.locator(".replay-time")).to_have_text("10:00 / 10:00")
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
 
 

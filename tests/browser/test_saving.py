@@ -166,7 +166,7 @@ def test_what_another_tab_writes_ends_here_too_and_stays_away_once_dismissed(scr
     panel = second.locator("#candidates")
     expect(panel).to_contain_text("Writing")
     first.get_by_role("button", name="Stop", exact=True).click()
-    expect(panel).to_contain_text("Stopped before it was done", timeout=15_000)
+    expect(panel).to_contain_text("Stopped before it was done")
     panel.get_by_role("button", name="Dismiss").click()
     expect(panel).not_to_contain_text("Stopped")
     second.reload()

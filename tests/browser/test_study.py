@@ -22,14 +22,6 @@ from tests.scripted import ScriptedEngine, ScriptedMeaning, ScriptedScorer
 SHORT = (Path(__file__).parents[1] / "study" / "short.yaml").read_text("utf-8")
 
 
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """Most steps are a page of their own, and a page takes its time where many tests run at once."""
-    expect.set_options(timeout=20_000)
-    yield
-    expect.set_options(timeout=5_000)
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = scripted_server(tmp_path_factory.mktemp("study"))
@@ -198,7 +190,7 @@ def test_a_whole_study_in_the_browser(
     go_on(page)
     at(page, "Thank you")
     code = page.locator("#study-code.study-code-word")
-    expect(code).to_have_text(re.compile(r"^(\w{4}-){2}\w{4}$"), timeout=20_000)
+    expect(code).to_have_text(re.compile(r"^(\w{4}-){2}\w{4}$"))
     text = code.text_content()
     page.reload()
     expect(page.get_by_text(text or "?")).to_be_visible()

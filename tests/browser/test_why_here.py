@@ -70,7 +70,7 @@ def test_reasons_tint_halo_and_the_label_that_moves_most(
     )
     most.get_by_role("button").click()
     expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
-    expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0, timeout=30_000)
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
 
     page.locator(".handles .node[data-kind=proposed]").last.click()
     page.keyboard.press("a")
@@ -180,6 +180,6 @@ def test_after_a_change_of_the_scorer_the_draft_is_measured_again_when_the_write
     expect(bar.get_by_role("button", name="Measure again")).to_be_visible()
     bar.get_by_role("button", name="Measure again").click()
     no_violation(page, "measuring again")
-    expect(bar).to_be_hidden(timeout=20_000)
+    expect(bar).to_be_hidden()
     expect(node(page, 1)).not_to_have_attribute("aria-label", str(was))
     expect(why(page).get_by_text(re.compile(r"^Earlier: .*, until just now\.$"))).to_be_visible()

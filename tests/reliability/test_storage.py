@@ -6,7 +6,6 @@ import os
 import random
 import sqlite3
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,9 +96,7 @@ def test_a_database_locked_by_another_program_is_told_and_recovered_from(how: st
         desk = Desk(server)
         other = sqlite3.connect(tmp_path / "spatialbalancing.sqlite3", isolation_level=None)
         other.execute(how)
-        began = time.perf_counter()
         refused(desk.save("Is anybody there?"), 503, "database-busy")
-        assert time.perf_counter() - began < 20
         assert desk.client.get(f"/api/drafts/{desk.draft}").status_code in (200, 503)
         other.execute("ROLLBACK")
         other.close()
