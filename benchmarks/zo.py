@@ -3,7 +3,8 @@
     python -m benchmarks.zo locate
     python -m benchmarks.zo speed   --sst2 FOLDER [--rounds 5]
     python -m benchmarks.zo memory  --sst2 FOLDER
-    python -m benchmarks.zo quality --sst2 FOLDER --work FOLDER [--steps 600] [--seeds 0,1,2]
+    python -m benchmarks.zo rates   --sst2 FOLDER
+    python -m benchmarks.zo quality --sst2 FOLDER --work FOLDER [--steps 200] [--seeds 0,1,2]
     python -m benchmarks.zo layers  --sst2 FOLDER
     python -m benchmarks.zo sweep_layers --sst2 FOLDER --work FOLDER [--steps 100]
     python -m benchmarks.zo corpus  --corpus FILE --held-out FILE --work FOLDER
@@ -13,8 +14,8 @@ FOLDER holds SST-2's train.tsv and dev.tsv (sentence, tab, 0 or 1). Every part c
 what is finished is not done twice. Results are written to benchmarks/results/zo-*.json(l), which `table` reads.
 
 Quality at equal wall time: a method's whole trajectory is validated every few steps, and read at the step it would have
-reached in our time. MeZO's is computed by the tuned MeZO (the same estimator on the same batches with the same Gaussian
-noise, faster) and charged at the step time that `speed` measured for MeZO as published.
+reached in our time. MeZO's is computed by the tuned MeZO (the same estimator on the same batches, faster, with random
+signs for the published normals) and charged at the step time that `speed` measured for MeZO as published.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from app.zo.loading import load
 from app.zo.master import remove_lora
 from app.zo.objective import encode_all, read_jsonl, sst2
 from app.zo.outliers import CALIBRATION, sensitivity
+from app.zo.rates import suggest_rate
 from app.zo.sweep import sweep
 from app.zo.types import Diverged
 
@@ -44,11 +46,11 @@ TRAINING, VALIDATION = 1000, 200
 """Of train.tsv: the first thousand to train on, the next two hundred to choose a step by; dev.tsv is for the report."""
 LAYERS = (0, 2, 5, 11, 17, 23, 29)
 METHODS: dict[str, tuple[str, float, float]] = {
-    # name: regime that computes it, and the two rates that are tried, the likelier one first
+    # name: regime that computes it, and the two rates that are tried: what `rates` measures, and a third of it
     "dominant": ("ours", 3e-3, 1e-3),
-    "mezo": ("tuned-mezo", 5e-6, 1e-6),
-    "lora": ("lora", 1e-3, 1e-4),
-    "adamw": ("adamw", 1e-5, 5e-5),
+    "mezo": ("tuned-mezo", 3e-4, 1e-4),
+    "lora": ("lora", 8e-3, 3e-3),
+    "adamw": ("adamw", 1e-4, 3e-5),  # has no such measure: the usual ones
 }
 
 
@@ -117,8 +119,8 @@ def _quality_run(
         validate_every=arguments.validate_every,
     )  # fmt: skip
     config = regime(METHODS[name][0], config)
-    if name in ("mezo", "lora"):
-        config = replace(config, noise="gaussian", master=True)  # a master, so that an interrupted run can go on
+    if name == "mezo":
+        config = replace(config, master=True)  # so that an interrupted run can go on
     folder = arguments.work / f"quality-{name}-{rate:g}-{seed}"
     trainer = ZOTrainer(model, OptionChoice(tokenizer), config, base=base)
     told: dict[str, Any] = {"method": name, "rate": rate, "seed": seed, "steps": arguments.steps}
@@ -143,6 +145,19 @@ def _quality_run(
     }
 
 
+def rates(arguments: argparse.Namespace) -> None:
+    """What the curvature of the first batch allows, for each method and for each of LAYERS."""
+    training, _, _ = _sst2(arguments.sst2)
+    model, tokenizer, _ = _default()
+    objective = OptionChoice(tokenizer)
+    found: dict[str, float] = {}
+    for name in ("mezo", "lora", *map(str, LAYERS)):
+        config = regime(METHODS[name][0], Config(layer=11)) if name in METHODS else Config(layer=int(name))
+        found[name] = suggest_rate(model, objective, replace(config, master=True), training)
+        remove_lora(model.get_submodule("model.layers"))
+    _write("zo-rates.json", {"machine": measuring.machine(), "rates": found})
+
+
 def layers(arguments: argparse.Namespace) -> None:
     """How much of the squared gradient each of LAYERS holds, as probes see it: the cheap form of the sweep."""
     training, _, _ = _sst2(arguments.sst2)
@@ -163,7 +178,10 @@ def sweep_layers(arguments: argparse.Namespace) -> None:
     config = Config(layer=0, steps=arguments.steps, validate_every=max(1, arguments.steps // 4))
     out = arguments.work / f"sweep-{arguments.steps}"
     objective = OptionChoice(tokenizer)
-    runs = sweep(model, base, objective, training, validation, config, arguments.layers, arguments.rates, out, print)
+    runs: list[dict[str, Any]] = []
+    for layer in arguments.layers:
+        tried = arguments.rates or [suggest_rate(model, objective, replace(config, layer=layer), training)]
+        runs = sweep(model, base, objective, training, validation, config, [layer], tried, out, print)
     _write("zo-sweep.json", {"machine": measuring.machine(), "model": base.model_id, "steps": arguments.steps,
                              "runs": runs})  # fmt: skip
 
@@ -175,7 +193,10 @@ def corpus(arguments: argparse.Namespace) -> None:
     config = Config(layer=0, steps=arguments.steps, validate_every=max(1, arguments.steps // 4), batch_size=8)
     out = arguments.work / f"corpus-{arguments.steps}"
     objective = ResponseLoss(tokenizer, 2048)
-    runs = sweep(model, base, objective, training, held_out, config, arguments.layers, arguments.rates, out, print)
+    runs: list[dict[str, Any]] = []
+    for layer in arguments.layers:
+        tried = arguments.rates or [suggest_rate(model, objective, replace(config, layer=layer), training)]
+        runs = sweep(model, base, objective, training, held_out, config, [layer], tried, out, print)
     _write("zo-corpus.json", {"machine": measuring.machine(), "model": base.model_id, "steps": arguments.steps,
                               "examples": len(training), "held_out": len(held_out), "runs": runs})  # fmt: skip
 
@@ -247,21 +268,21 @@ def _arguments() -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "part", choices=["locate", "speed", "memory", "quality", "layers", "sweep_layers", "corpus", "table"]
+        "part", choices=["locate", "speed", "memory", "rates", "quality", "layers", "sweep_layers", "corpus", "table"]
     )
     parser.add_argument("--sst2", type=Path, default=Path(os.environ.get("SST2", "data/sst2")))
     parser.add_argument("--work", type=Path, default=PROJECT_ROOT / "data/zo")
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--held-out", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--validate-every", type=int, default=50)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--validate-every", type=int, default=16)
     parser.add_argument("--probes", type=int, default=8)
     parser.add_argument("--seeds", type=numbers(int), default=[0, 1, 2])
     parser.add_argument("--methods", type=numbers(str), default=[*METHODS])
     parser.add_argument("--layers", type=numbers(int), default=[*LAYERS])
     parser.add_argument("--regimes", type=numbers(str), default=[*REGIMES])
-    parser.add_argument("--rates", type=numbers(float), default=[3e-5, 1e-4])
+    parser.add_argument("--rates", type=numbers(float), help="of a sweep; what is measured for each block, without")
     return parser.parse_args()
 
 
