@@ -2,11 +2,12 @@
 
 import threading
 
+import numpy as np
 import pytest
 
 from app.axes import features
 from app.axes.heads import STRATEGIES
-from app.axes.scorer import BaseScorer, IndependentScorer
+from app.axes.scorer import BaseScorer, IndependentScorer, MiniLM
 from app.axes.types import Unplaceable
 from app.llm.store import ModelStore
 from app.settings import Settings
@@ -101,3 +102,25 @@ def test_the_independent_scorer_is_another_one(scorer: BaseScorer) -> None:
     dry, lively = independent.score([DRY, LIVELY])
     assert lively.engagement > dry.engagement
     assert dry.scorer_id != scorer.scorer_id
+
+
+def test_what_is_known_is_not_encoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    encoded: list[str] = []
+    real = SentenceTransformer.encode
+
+    def told(self: SentenceTransformer, inputs: list[str], **options: object) -> object:
+        encoded.extend(inputs)
+        return real(self, inputs, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(SentenceTransformer, "encode", told)
+    meaning = MiniLM(ModelStore(Settings()).minilm_folder())
+    ice, moss = "Ice flows under its own weight.", "Moss drinks through its leaves."
+    first = meaning.encode([ice, moss, ice])
+    assert first.shape == (3, 384)
+    assert np.array_equal(first[0], first[2])
+    again = meaning.encode([moss, "A third sentence stands between.", ice])
+    assert np.array_equal(again[[2, 0]], first[:2])
+    assert encoded == [ice, moss, "A third sentence stands between."]
+    assert len(meaning.encode([])) == 0
