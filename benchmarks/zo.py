@@ -96,8 +96,8 @@ def quality(arguments: argparse.Namespace) -> None:
     lines = RESULTS / "zo-quality.jsonl"
     runs = [
         (name, rate, seed)
+        for which in range(arguments.tried)
         for seed in arguments.seeds
-        for which in (0, 1)
         for name, (_, *rates) in METHODS.items()
         if name in arguments.methods
         for rate in rates[which : which + 1]
@@ -284,6 +284,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--validate-every", type=int, default=16)
     parser.add_argument("--probes", type=int, default=8)
     parser.add_argument("--seeds", type=numbers(int), default=[0, 1, 2])
+    parser.add_argument("--tried", type=int, choices=(1, 2), default=2, help="rates of each method")
     parser.add_argument("--methods", type=numbers(str), default=[*METHODS])
     parser.add_argument("--layers", type=numbers(int), default=[*LAYERS])
     parser.add_argument("--regimes", type=numbers(str), default=[*REGIMES])
