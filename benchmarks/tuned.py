@@ -54,7 +54,7 @@ from app.zo.loading import load
 from app.zo.losses import Outcome, Packed
 from app.zo.model import Plan
 from app.zo.objective import Example, encode_all
-from app.zo.rates import PROBE
+from app.zo.rates import PROBE, SHARE
 from app.zo.types import Diverged
 from benchmarks.machine import machine
 from benchmarks.prompts import audit, paragraphs
@@ -300,7 +300,7 @@ def search(given: argparse.Namespace) -> None:
         runner = Runner(model, objective, config)
         runner.likeliest = given.shortlist
         _, trace = _curvature(runner, runner.batch(runner.source(training), len(training), 0), PROBE, 5)
-        config = replace(config, rate=float(f"{0.5 / trace:.2g}"))
+        config = replace(config, rate=float(f"{SHARE / trace:.2g}"))
         print(f"{given.name}: {len(training)} examples, {len(checked)} to check by; rate {config.rate:g}", flush=True)
     trainer = Runner(model, objective, config, base=Base(found.model_id, found.sha256))
     trainer.likeliest = given.shortlist
@@ -812,7 +812,7 @@ def main() -> None:
     one.add_argument("--steps", type=int, default=200)
     one.add_argument("--batch", type=int, default=16)
     one.add_argument("--queries", type=int, default=1)
-    one.add_argument("--rate", type=float, help="half of what the curvature of the first batch allows, without")
+    one.add_argument("--rate", type=float, help="a sixth of what the curvature of the first batch allows, without")
     one.add_argument("--objective", choices=OBJECTIVES, default="response")
     one.add_argument("--against", choices=("other", "marked"), default="other")
     one.add_argument("--unmarked", action="store_true", help="only answers that the claim ledger does not mark")

@@ -21,6 +21,9 @@ from app.zo.objective import Objective
 from app.zo.trainer import ZOTrainer
 from app.zo.types import Config, ZOError
 
+SHARE = 1 / 6
+"""Of 1 / tr H. Half of it would do along an average direction, but a batch's gradient is noisier than its curvature: at a
+constant half, one layer, LoRA and the whole model all came apart on SST-2 (docs/zo.md)."""
 PROBE = 1e-2
 """Larger than a training probe: second differences of smaller ones drown in float32's rounding."""
 
@@ -34,10 +37,10 @@ def suggest_rate(
     dominant: int | None = None,
     probes: int = 5,
 ) -> float:
-    """Half of 1 / tr H, on the run's first batch, to two significant digits; `config.rate` does not count.
+    """SHARE of 1 / tr H, on the run's first batch, to two significant digits; `config.rate` does not count.
 
-    It takes two passes over that batch for each of `probes` and one more; the model is left as it was. Half, because
-    the gradient of a batch is noisier than its curvature. Raises ZOError where a rate can't be told.
+    It takes two passes over that batch for each of `probes` and one more; the model is left as it was. Raises ZOError
+    where a rate can't be told.
     """
     if not config.master or config.method != "zo":
         raise ZOError("A rate is measured with a master copy and method='zo' only: name one.")
@@ -50,7 +53,7 @@ def suggest_rate(
     curvature = fmean(abs(both - 2 * here) / PROBE**2 for both in sums)
     if not curvature > 0:
         raise ZOError("The loss does not change along any direction that was probed: name a rate.")
-    return float(f"{0.5 / curvature:.2g}")
+    return float(f"{SHARE / curvature:.2g}")
 
 
 def with_rate(

@@ -15,7 +15,7 @@ from tests.zo.conftest import tiny
 CONFIG = Config(layer=3, part="up", batch_size=4, steps=40, validate_every=0)
 
 
-def test_it_is_half_of_one_over_the_curvature_as_second_derivatives_have_it(letters, responses):
+def test_it_is_a_sixth_of_one_over_the_curvature_as_second_derivatives_have_it(letters, responses):
     model = tiny()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     found = suggest_rate(model, ResponseLoss(letters), CONFIG, responses)
@@ -33,7 +33,7 @@ def test_it_is_half_of_one_over_the_curvature_as_second_derivatives_have_it(lett
         trainer._noise.add_(z, trainer.master._key(0, query, 0), 1.0)
         (along,) = torch.autograd.grad((gradient * z).sum(), tensor, retain_graph=True)
         curvatures.append(abs(float((along * z).sum())))
-    assert found == pytest.approx(0.5 / fmean(curvatures), rel=0.1)
+    assert found == pytest.approx(1 / 6 / fmean(curvatures), rel=0.1)
 
 
 def test_steps_of_that_rate_learn(letters, responses):
