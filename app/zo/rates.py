@@ -22,8 +22,8 @@ from app.zo.trainer import ZOTrainer
 from app.zo.types import Config, ZOError
 
 SHARE = 1 / 6
-"""Of 1 / tr H. Half of it would do along an average direction, but a batch's gradient is noisier than its curvature: at a
-constant half, one layer, LoRA and the whole model all came apart on SST-2 (docs/zo.md)."""
+"""Of 1 / tr H. Half of it would do along an average direction, but a batch's gradient is noisier than its curvature: at
+a constant half, one layer, LoRA and the whole model all came apart on SST-2 (docs/zo.md)."""
 PROBE = 1e-2
 """Larger than a training probe: second differences of smaller ones drown in float32's rounding."""
 
