@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,13 +26,16 @@ class Database:
     """One database. A `write` session is committed when its block ends; a `read` session sees one moment of it.
 
     SQLite: write-ahead log, foreign keys on, every commit synced to disk; writers take the lock as they begin
-    (`BEGIN IMMEDIATE`), because a reader that turns writer half-way is refused when another was quicker.
+    (`BEGIN IMMEDIATE`), because a reader that turns writer half-way is refused when another was quicker. Those of one
+    process queue for it here: SQLite itself lets them look again after ever longer pauses, so that whoever came first
+    may be served last.
     Errors name no parameter: those of a version are a draft's text.
     """
 
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
+        self._turn = threading.Lock()
         if self.sqlite:
             self.engine = _sqlite(url, self.path)
             self._writer: Engine = self.engine.execution_options(begin="BEGIN IMMEDIATE")
@@ -52,8 +56,20 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """What is done inside is on disk when the block has ended, or none of it is."""
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with self._in_turn(), Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        if not self.sqlite:
+            yield
+            return
+        if not self._turn.acquire(timeout=BUSY_SECONDS):
+            raise PoolTimeout("Another transaction of this process did not end.")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
