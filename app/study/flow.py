@@ -345,7 +345,7 @@ def instruments(here: Here) -> list[Instrument]:
     """What the step asks."""
     if here.place.kind == "interview":
         return [INTERVIEW]
-    return [here.protocol.instrument(i) for i in here.protocol.step(here.place.step).instruments]
+    return here.protocol.asked(here.protocol.step(here.place.step), here.place.condition)
 
 
 def items(here: Here, instrument: Instrument) -> tuple[Item, ...]:
