@@ -275,7 +275,12 @@ def study_simulate(
             f"{told['presses']} presses of the model. The export is {out}."
         )
         if keep is not None:
-            typer.echo(f"Look at it: SPATIAL_DATA_DIR={keep} spatialbalancing serve")
+            there = f"SPATIAL_DATA_DIR={keep}"
+            typer.echo(
+                "Look at it, where no other server runs:\n"
+                f"  {there} spatialbalancing admin create NAME\n"
+                f"  {there}{' SPATIAL_MODEL=recorded' if recorded else ''} spatialbalancing serve"
+            )
     if told["problems"]:
         _fail("\n".join(told["problems"]))
 

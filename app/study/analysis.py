@@ -145,10 +145,13 @@ def conditions(protocol: Protocol) -> dict[str, str]:
 
 
 def outcomes(protocol: Protocol) -> list[Outcome]:
-    """Scores of the questionnaires of every period, then what is derived from the log."""
+    """Scores of the questionnaires of every period, then what is derived from the log. What is not asked after each
+    condition has no pairs to compare."""
     asked = dict.fromkeys(instrument for step in protocol.flow.each for instrument in step.instruments)
     found = []
     for instrument in map(protocol.instrument, asked):
+        if not all(protocol.suits(instrument, condition.id) for condition in protocol.conditions):
+            continue
         for scale, name in scoring.scales(instrument).items():
             if scale.endswith("-count"):  # how often a factor was chosen weighs the index; it is no outcome
                 continue

@@ -184,6 +184,9 @@ def _questionnaires(protocol: Protocol) -> list[str]:
     for instrument in (*map(protocol.instrument, asked), *([INTERVIEW] if interviewed else [])):
         lines += [f"## Questionnaire `{instrument.id}`, version {instrument.version}", ""]
         lines += [f"{instrument.name}. {instrument.source}".strip(), ""]
+        if instrument.needs:
+            parts = " and ".join(instrument.needs)
+            lines += [f"Asked after conditions with {parts} only, so not compared where one is without.", ""]
         lines += ["| item | text | answers |", "|---|---|---|"]
         lines += [f"| `{item.id}` | {_cell(item.text)} | {_cell(_answers(item))} |" for item in instrument.items]
         lines.append("")

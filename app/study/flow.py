@@ -72,7 +72,7 @@ def linked(session: Session, token: str) -> tuple[Study, Participant]:
     if participant.link_revoked_at is not None:
         raise Problem(410, "revoked", "This link no longer works. Ask the person who gave it to you for a new one.")
     if participant.state == "finished":
-        raise Problem(410, "finished", "You have finished this study. Thank you for taking part.")
+        raise Problem(410, "finished", "You have finished this study, so the link has done its work.")
     if participant.state == "withdrawn":
         raise Problem(410, "withdrawn", "You have stopped taking part in this study, so its link no longer works.")
     if study.state != "open":
@@ -345,7 +345,7 @@ def instruments(here: Here) -> list[Instrument]:
     """What the step asks."""
     if here.place.kind == "interview":
         return [INTERVIEW]
-    return [here.protocol.instrument(i) for i in here.protocol.step(here.place.step).instruments]
+    return here.protocol.asked(here.protocol.step(here.place.step), here.place.condition)
 
 
 def items(here: Here, instrument: Instrument) -> tuple[Item, ...]:

@@ -278,6 +278,15 @@ class Protocol(_Frozen):
         own = {i.id: i for i in self.instruments}
         return own[instrument_id] if instrument_id in own else questionnaires.built_in()[instrument_id]
 
+    def suits(self, instrument: Instrument, condition_id: str) -> bool:
+        """Whether the condition has what the instrument asks about."""
+        return all(getattr(self.condition(condition_id), part) for part in instrument.needs)
+
+    def asked(self, step: Step, condition_id: str | None) -> list[Instrument]:
+        """The step's instruments, in a period those that suit its condition."""
+        found = [self.instrument(i) for i in step.instruments]
+        return [i for i in found if condition_id is None or self.suits(i, condition_id)]
+
     def way(self, arms: Sequence[Mapping[str, str]]) -> list[Place]:
         """All steps of a participant with these arms ({condition, topic}), in order. A practice has the practice topic;
         what is before, between and after the periods has neither condition nor topic."""

@@ -80,7 +80,8 @@ class Scale(_Frozen):
 
 class Instrument(_Frozen):
     """A questionnaire. `order`: seeded draws the items' order for each participant and each filling in.
-    `scoring` names the formula (scoring.py), none for what is not scored; `source` is where the instrument is from."""
+    `scoring` names the formula (scoring.py), none for what is not scored; `source` is where the instrument is from.
+    `needs` are parts of the editor that it asks about: after a condition without them it is left out."""
 
     id: Slug
     version: Annotated[str, StringConstraints(min_length=1, max_length=40)]
@@ -93,6 +94,7 @@ class Instrument(_Frozen):
     items: tuple[Item, ...] = Field(min_length=1)
     scoring: str = "none"
     scales: tuple[Scale, ...] = ()
+    needs: tuple[Literal["canvas", "labels", "muse", "scores"], ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Instrument:

@@ -53,7 +53,8 @@ def record(
 ) -> Iterator[int]:
     """Press labels on paragraphs, join what came of it, and ask Muse's questions. In each pass every label is pressed
     once, on a paragraph that it was not pressed on before; after as many passes as there are paragraphs, the most, each
-    was pressed on each. All strategies of a label are asked for. Yields now and then how many answers there are.
+    was pressed on each. All strategies of a label are asked for. What is asked for in one's own words is all that the
+    chat condition has, so that is asked on every paragraph in each pass. Yields now and then how many answers there are.
 
     `reviser.engine` is a Recorder. Raises EngineError.
     """
@@ -66,7 +67,12 @@ def record(
         say(f"Pass {turn + 1} of {len(places)} …")
         for j, label in enumerate(reviser.book.labels):
             # Three paragraphs further for the next label: the first pass already speaks of every topic.
-            _press_all(reviser, label, *places[(turn + 3 * j) % len(places)], turn)
+            pressed = (turn + 3 * j) % len(places)
+            _press_all(reviser, label, *places[pressed], turn)
+            if label.strategies[0].takes_prompt:
+                for n, (desk, k) in enumerate(places):
+                    if n != pressed:
+                        _ask_in_words(reviser, label, desk, k, turn, OWN_PROMPTS[(turn + n) % len(OWN_PROMPTS)])
         yield len(recorder.lines)
         for desk in desks:
             _join(reviser, desk, turn)
@@ -81,6 +87,11 @@ def _press_all(reviser: Reviser, label: Label, desk: _Desk, k: int, seed: int) -
     for event in reviser.revise(label, desk.texts[k], n=n, seed=seed, own=own, pack=desk.pack):
         if isinstance(event, Landed):
             desk.made[k].append(event.candidate.text)
+
+
+def _ask_in_words(reviser: Reviser, label: Label, desk: _Desk, k: int, seed: int, own: str) -> None:
+    for _ in reviser.revise(label, desk.texts[k], n=CANDIDATES, seed=seed, own=own, pack=desk.pack):
+        pass
 
 
 def _join(reviser: Reviser, desk: _Desk, seed: int) -> None:

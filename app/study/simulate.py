@@ -218,7 +218,7 @@ class Person:
     # ── questionnaires ──
 
     async def answer(self, step: Step) -> None:
-        for instrument in map(self.protocol.instrument, step.instruments):
+        for instrument in self.protocol.asked(step, self.condition.id if self.state["period"] else None):
             given = [
                 {"instrument": instrument.id, "item": item.id, "value": value}
                 for item in instrument.items

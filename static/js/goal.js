@@ -54,8 +54,29 @@ function drawRegion(group, project, it, name, kind) {
   group.append(svg("rect", { class: `goal-region ${kind}`, ...at, rx: 4 }));
   if (!name) return;
   const words = svg("text", { class: "goal-name", x: at.x + 8, y: at.y + 18 });
-  words.textContent = name;
   group.append(words);
+  words.append(...lines(words, name, at.width - 16).map((line, i, all) => {
+    const part = svg("tspan", { x: at.x + 8, dy: i ? 16 : 0 });
+    part.textContent = i < all.length - 1 ? `${line} ` : line;
+    return part;
+  }));
+}
+
+let broken = { name: "", width: 0, lines: [] }; // a frame of a drag measures nothing anew
+
+/** The name in lines as wide as the region, where its words allow. */
+function lines(words, name, width) {
+  const whole = Math.floor(width);
+  if (broken.name === name && broken.width === whole) return broken.lines;
+  const found = [];
+  for (const word of name.split(/\s+/)) {
+    words.textContent = [...found.slice(-1), word].join(" ");
+    if (found.length && words.getComputedTextLength() <= whole) found.push(`${found.pop()} ${word}`);
+    else found.push(word);
+  }
+  words.textContent = "";
+  broken = { name, width: whole, lines: found };
+  return found;
 }
 
 /** The whole draft's own mark, and the way it has come. */

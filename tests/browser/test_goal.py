@@ -69,3 +69,24 @@ def test_a_goal_by_keyboard_and_escape_leaves(scripted: Server, editor: Editor) 
     page.keyboard.press("Shift+Tab")
     page.get_by_role("button", name="Set goal").press("Enter")
     expect(page.locator(".goal-name")).to_have_text("Policy makers")
+
+
+def test_a_long_audience_is_told_in_lines_within_its_region(scripted: Server, editor: Editor) -> None:
+    page = editor(scripted)
+    place_all(page)
+    frame = page.locator("#frame").bounding_box()
+    assert frame is not None
+    page.keyboard.press("o")
+    page.mouse.move(frame["x"] + 60, frame["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + 180, frame["y"] + 160, steps=4)
+    page.mouse.up()
+    page.get_by_role("textbox", name="For whom the draft is meant").fill("readers of a science magazine")
+    page.keyboard.press("Enter")
+    name = page.locator(".goal-name")
+    expect(name).to_have_text("readers of a science magazine")
+    region, words = page.locator(".goal-region.set").bounding_box(), name.bounding_box()
+    assert region is not None
+    assert words is not None
+    assert region["x"] <= words["x"]
+    assert words["x"] + words["width"] <= region["x"] + region["width"]

@@ -176,7 +176,8 @@ def test_of_a_whole_study(finished: Made) -> None:
     assert not any(finding.outcome.id.endswith("-count") for finding in result.findings)
     assert all(finding.n == 4 for finding in result.findings if finding.outcome.family == "questionnaires")
     held = {finding.outcome.id for finding in result.findings if finding.p_holm is not None}
-    assert {"nasa-tlx.score", "csi.index", "sus.score", "trust.trust"} <= held
+    assert {"nasa-tlx.score", "csi.index", "sus.score", "ownership.ownership"} <= held
+    assert "trust.trust" not in held, "nobody was asked about scores after the chat, so there are no pairs"
     assert not {"nasa-tlx.mental", "csi.enjoyment"} & held, "parts of a score are told, not tested again"
     json.dumps(result.as_json(), allow_nan=False)
     page = figures.document(result, "A <study>")

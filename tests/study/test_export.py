@@ -74,6 +74,8 @@ def test_it_opens_in_pandas(packed: Path) -> None:
     assert measures.value.dtype == float
     assert set(frames["scores.csv"].measure) >= {"sus.score", "csi.index", "nasa-tlx.score", "trust.trust"}
     answers = frames["answers.csv"]
+    after = answers.groupby("instrument").condition.agg(set)
+    assert (after["sus"], after["trust"]) == ({"spatial", "baseline"}, {"spatial"}), "a chat shows no scores"
     assert (
         answers[answers.counts]
         .groupby(["participant", "step", "period", "instrument", "item"], dropna=False)
