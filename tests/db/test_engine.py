@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.db import schema
 from app.db.engine import Database
@@ -35,6 +37,22 @@ def test_sqlite_is_set_to_keep_what_it_acknowledged(database: Database) -> None:
         found = {name: session.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous")}
         assert session.execute(text("PRAGMA foreign_keys")).scalar() == 1
     assert found == {"journal_mode": "wal", "synchronous": 2}
+
+
+def test_a_transaction_that_does_not_end_is_told_to_those_who_wait(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not database.sqlite:
+        pytest.skip("of SQLite only")
+    monkeypatch.setattr("app.db.engine.BUSY_SECONDS", 0.2)
+
+    def write() -> int:
+        with database.write() as session:
+            return int(session.execute(text("UPDATE counter SET n = n + 1 RETURNING n")).scalar_one())
+
+    with database.write(), ThreadPoolExecutor(1) as pool, pytest.raises(PoolTimeout):
+        pool.submit(write).result(30)
+    assert write() == 1
 
 
 def test_a_writer_that_fails_leaves_nothing(database: Database) -> None:
