@@ -53,8 +53,8 @@ def record(
 ) -> Iterator[int]:
     """Press labels on paragraphs, join what came of it, and ask Muse's questions. In each pass every label is pressed
     once, on a paragraph that it was not pressed on before; after as many passes as there are paragraphs, the most, each
-    was pressed on each. All strategies of a label are asked for. What is asked for in one's own words, which is all that
-    the chat condition has, is asked on every paragraph in each pass. Yields now and then how many answers there are.
+    was pressed on each. All strategies of a label are asked for, and in one's own words, which is all that the chat
+    condition has, on every paragraph in each pass. Yields now and then how many answers there are.
 
     `reviser.engine` is a Recorder. Raises EngineError.
     """
