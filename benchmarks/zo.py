@@ -178,10 +178,7 @@ def sweep_layers(arguments: argparse.Namespace) -> None:
     config = Config(layer=0, steps=arguments.steps, validate_every=max(1, arguments.steps // 4))
     out = arguments.work / f"sweep-{arguments.steps}"
     objective = OptionChoice(tokenizer)
-    runs: list[dict[str, Any]] = []
-    for layer in arguments.layers:
-        tried = arguments.rates or [suggest_rate(model, objective, replace(config, layer=layer), training)]
-        runs = sweep(model, base, objective, training, validation, config, [layer], tried, out, print)
+    runs = _swept(arguments, model, base, objective, training, validation, config, out)
     _write("zo-sweep.json", {"machine": measuring.machine(), "model": base.model_id, "steps": arguments.steps,
                              "runs": runs})  # fmt: skip
 
@@ -193,12 +190,20 @@ def corpus(arguments: argparse.Namespace) -> None:
     config = Config(layer=0, steps=arguments.steps, validate_every=max(1, arguments.steps // 4), batch_size=8)
     out = arguments.work / f"corpus-{arguments.steps}"
     objective = ResponseLoss(tokenizer, 2048)
+    runs = _swept(arguments, model, base, objective, training, held_out, config, out)
+    _write("zo-corpus.json", {"machine": measuring.machine(), "model": base.model_id, "steps": arguments.steps,
+                              "examples": len(training), "held_out": len(held_out), "runs": runs})  # fmt: skip
+
+
+def _swept(
+    arguments: argparse.Namespace, model: Any, base: Base, objective: Any, training: list[Any], held_out: list[Any],
+    config: Config, out: Path,
+) -> list[dict[str, Any]]:  # fmt: skip
     runs: list[dict[str, Any]] = []
     for layer in arguments.layers:
         tried = arguments.rates or [suggest_rate(model, objective, replace(config, layer=layer), training)]
         runs = sweep(model, base, objective, training, held_out, config, [layer], tried, out, print)
-    _write("zo-corpus.json", {"machine": measuring.machine(), "model": base.model_id, "steps": arguments.steps,
-                              "examples": len(training), "held_out": len(held_out), "runs": runs})  # fmt: skip
+    return runs
 
 
 def table(arguments: argparse.Namespace) -> None:
@@ -206,18 +211,19 @@ def table(arguments: argparse.Namespace) -> None:
     costs = json.loads((RESULTS / "zo-speed.json").read_text())["regimes"]
     ours = costs["ours"]["processor"]
     charged = {"dominant": "ours", "mezo": "mezo", "lora": "lora", "adamw": "adamw"}
-    print("| method | rate | seed | step | validation loss | accuracy | in our time: step | loss | accuracy |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    for run in _lines(RESULTS / "zo-quality.jsonl"):
+    print("| | rate | seed | best step | validation loss | accuracy | dev loss | dev accuracy "
+          "| in our time: step | loss | accuracy |\n|---|---|---|---|---|---|---|---|---|---|---|")  # fmt: skip
+    for run in sorted(_lines(RESULTS / "zo-quality.jsonl"), key=lambda r: ([*charged].index(r["method"]), r["rate"])):
         if "diverged" in run:
-            print(f"| {run['method']} | {run['rate']:g} | {run['seed']} | diverged | | | | | |")
+            print(f"| {run['method']} | {run['rate']:g} | {run['seed']} | came apart | | | | | | | |")
             continue
         allowed = run["steps"] * ours / costs[charged[run["method"]]]["processor"]
         best = min(run["validations"], key=lambda v: v["loss"])
         timed = min((v for v in run["validations"] if v["step"] <= allowed), key=lambda v: v["loss"])
-        print(f"| {run['method']} | {run['rate']:g} | {run['seed']} | {best['step']} of {run['steps']} "
-              f"| {best['loss']:.4f} | {best['accuracy']:.3f} | {timed['step']} of {allowed:.0f} "
-              f"| {timed['loss']:.4f} | {timed['accuracy']:.3f} |")  # fmt: skip
+        print(f"| {run['method']} | {run['rate']:g} | {run['seed']} | {best['step']} "
+              f"| {best['loss']:.3f} | {best['accuracy']:.1%} "
+              f"| {run['dev']['loss']:.3f} | {run['dev']['accuracy']:.1%} "
+              f"| {timed['step']} of {allowed:.0f} | {timed['loss']:.3f} | {timed['accuracy']:.1%} |")  # fmt: skip
 
 
 def _default() -> tuple[Any, Any, Base]:

@@ -68,11 +68,12 @@ def record(
         for j, label in enumerate(reviser.book.labels):
             # Three paragraphs further for the next label: the first pass already speaks of every topic.
             pressed = (turn + 3 * j) % len(places)
-            _press_all(reviser, label, *places[pressed], turn)
-            if label.strategies[0].takes_prompt:
-                for n, (desk, k) in enumerate(places):
-                    if n != pressed:
-                        _ask_in_words(reviser, label, desk, k, turn, OWN_PROMPTS[(turn + n) % len(OWN_PROMPTS)])
+            for n, (desk, k) in enumerate(places):
+                if n == pressed:
+                    own = OWN_PROMPTS[turn % len(OWN_PROMPTS)] if label.strategies[0].takes_prompt else ""
+                    desk.made[k] += _press(reviser, label, desk, k, turn, own)
+                elif label.strategies[0].takes_prompt:
+                    _press(reviser, label, desk, k, turn, OWN_PROMPTS[(turn + n) % len(OWN_PROMPTS)])
         yield len(recorder.lines)
         for desk in desks:
             _join(reviser, desk, turn)
@@ -80,18 +81,11 @@ def record(
         yield len(recorder.lines)
 
 
-def _press_all(reviser: Reviser, label: Label, desk: _Desk, k: int, seed: int) -> None:
-    strategies = label.usable(None, full=reviser.full, sourced=desk.pack is not None)
-    own = OWN_PROMPTS[seed % len(OWN_PROMPTS)] if label.strategies[0].takes_prompt else ""
-    n = max(CANDIDATES, len(strategies))
-    for event in reviser.revise(label, desk.texts[k], n=n, seed=seed, own=own, pack=desk.pack):
-        if isinstance(event, Landed):
-            desk.made[k].append(event.candidate.text)
-
-
-def _ask_in_words(reviser: Reviser, label: Label, desk: _Desk, k: int, seed: int, own: str) -> None:
-    for _ in reviser.revise(label, desk.texts[k], n=CANDIDATES, seed=seed, own=own, pack=desk.pack):
-        pass
+def _press(reviser: Reviser, label: Label, desk: _Desk, k: int, seed: int, own: str) -> list[str]:
+    """What came of all strategies of the label."""
+    n = max(CANDIDATES, len(label.usable(None, full=reviser.full, sourced=desk.pack is not None)))
+    events = reviser.revise(label, desk.texts[k], n=n, seed=seed, own=own, pack=desk.pack)
+    return [event.candidate.text for event in events if isinstance(event, Landed)]
 
 
 def _join(reviser: Reviser, desk: _Desk, seed: int) -> None:
