@@ -46,7 +46,7 @@ TRAINING, VALIDATION = 1000, 200
 """Of train.tsv: the first thousand to train on, the next two hundred to choose a step by; dev.tsv is for the report."""
 LAYERS = (0, 2, 5, 11, 17, 23, 29)
 METHODS: dict[str, tuple[str, float, float]] = {
-    # name: regime that computes it, and the two rates that are tried: what `rates` measures, and a third of it
+    # name: regime that computes it, and two rates: of what `rates` measures and a third of it the one that held first
     "dominant": ("ours", 1e-3, 3e-4),
     "mezo": ("tuned-mezo", 1e-4, 3e-5),
     "lora": ("lora", 1e-3, 3e-3),  # the other way round: at 3e-3 it came apart after step 128

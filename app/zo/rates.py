@@ -23,7 +23,7 @@ from app.zo.types import Config, ZOError
 
 SHARE = 1 / 6
 """Of 1 / tr H. Half of it would do along an average direction, but a batch's gradient is noisier than its curvature: at
-a constant half, one layer, LoRA and the whole model all came apart on SST-2 (docs/zo.md)."""
+a constant half one layer came apart on SST-2, at this it learns; the whole model and LoRA bear less (docs/zo.md)."""
 PROBE = 1e-2
 """Larger than a training probe: second differences of smaller ones drown in float32's rounding."""
 
