@@ -2,6 +2,7 @@
 
     python -m benchmarks.tuned search --name NAME [--layer 29] [--objective response] [--steps 200] …
     python -m benchmarks.tuned runs
+    python -m benchmarks.tuned data --out FOLDER     # what `search` learns and checks by, as `zo tune` takes it
     python -m benchmarks.tuned signal [--layer 29]   # gradient and curvature of each tensor of a block
     python -m benchmarks.tuned probe [--layer 29] [--part all]
     python -m benchmarks.tuned samples               # draws of the untuned model, for `search --against marked`
@@ -365,6 +366,15 @@ def loss(given: argparse.Namespace) -> None:
     }  # fmt: skip
     (RESULTS / f"tuned-loss-{given.of}.json").write_text(json.dumps(told, indent=1) + "\n")
     print(json.dumps(told, indent=1))
+
+
+def data(given: argparse.Namespace) -> None:
+    """The corpus, train.jsonl and held-out.jsonl."""
+    _, tokenizer = load(ModelStore(Settings()).resolve("default").folder)
+    given.out.mkdir(parents=True, exist_ok=True)
+    for split in ("train", "held-out"):
+        lines = [json.dumps(one) + "\n" for one in examples(tokenizer, split)]
+        (given.out / f"{split}.jsonl").write_text("".join(lines))
 
 
 def signal(given: argparse.Namespace) -> None:
@@ -822,6 +832,9 @@ def main() -> None:
     one.add_argument("--every", type=int, default=50)
     one.add_argument("--patience", type=int, default=0)
     parts.add_parser("runs").set_defaults(run=runs)
+    one = parts.add_parser("data")
+    one.set_defaults(run=data)
+    one.add_argument("--out", type=Path, required=True)
     for part in (loss, answers, measure, sheet, verdict):
         one = parts.add_parser(part.__name__)
         one.set_defaults(run=part)

@@ -11,7 +11,8 @@
     python -m benchmarks.zo table
 
 FOLDER holds SST-2's train.tsv and dev.tsv (sentence, tab, 0 or 1). Every part can be interrupted and started again:
-what is finished is not done twice. Results are written to benchmarks/results/zo-*.json(l), which `table` reads.
+what is finished is not done twice. Results are written to benchmarks/results/zo-*.json(l), which `table` reads; with
+`--device cuda` to zo-*-cuda.json, but for the runs of `quality`, which all stand in zo-quality.jsonl.
 
 Quality at equal wall time: a method's whole trajectory is validated every few steps, and read at the step it would have
 reached in our time. MeZO's is computed by the tuned MeZO (the same estimator on the same batches, faster, with random
@@ -25,6 +26,7 @@ import json
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from app.llm.store import ModelStore
@@ -34,7 +36,7 @@ from app.zo import bench as measuring
 from app.zo.baselines import REGIMES, regime
 from app.zo.layer import LOG_NAME, SeedLog
 from app.zo.loading import load
-from app.zo.master import remove_lora
+from app.zo.master import remove_lora, replay, tuned_parameters
 from app.zo.objective import encode_all, read_jsonl, sst2
 from app.zo.outliers import CALIBRATION, sensitivity
 from app.zo.rates import suggest_rate
@@ -61,33 +63,33 @@ def main() -> None:
 
 
 def locate(arguments: argparse.Namespace) -> None:
-    model, tokenizer, base = _default()
+    model, tokenizer, base = _default(arguments)
     profile = find_dominant_layer(model, tokenizer, CALIBRATION)
-    _write("zo-locate.json", {"machine": measuring.machine(), "model": base.model_id, **profile.as_json()})
+    _write(arguments, "zo-locate", {"machine": measuring.machine(), "model": base.model_id, **profile.as_json()})
 
 
 def speed(arguments: argparse.Namespace) -> None:
     """Rounds are kept as they are done; the medians are over all that there are."""
     training, _, _ = _sst2(arguments.sst2)
-    model, tokenizer, base = _default()
+    model, tokenizer, base = _default(arguments)
     block = find_dominant_layer(model, tokenizer, CALIBRATION).layer
     del model
-    lines = RESULTS / "zo-speed.jsonl"
+    lines = RESULTS / f"{_named('zo-speed', arguments)}l"
     measuring.step_times(
-        lambda: _default()[0], lambda own: OptionChoice(tokenizer, own.one_pass_options), training[: 16 * 8],
+        lambda: _default(arguments)[0], lambda own: OptionChoice(tokenizer, own.one_pass_options), training[: 16 * 8],
         measuring.bench_config(block, 16), arguments.rounds, arguments.regimes,
         lambda one: _append(lines, {"machine": measuring.machine(), "regimes": one}),
     )  # fmt: skip
     rounds = [line["regimes"] for line in _lines(lines)]
     times = measuring.medians(rounds)
-    _write("zo-speed.json", {"machine": measuring.machine(), "model": base.model_id, "layer": block, "batch_size": 16,
-                             "rounds": len(rounds), "regimes": times, **measuring.ratios(times)})  # fmt: skip
+    facts = {"machine": measuring.machine(), "model": base.model_id, "layer": block, "batch_size": 16}
+    _write(arguments, "zo-speed", {**facts, "rounds": len(rounds), "regimes": times, **measuring.ratios(times)})
 
 
 def memory(arguments: argparse.Namespace) -> None:
     again = ["--model", "default", "--data", str(arguments.sst2 / "train.tsv"), "--batch-size", "16", "--layer", "11"]
     found = measuring.peaks(measuring.command(again), arguments.regimes)
-    _write("zo-memory.json", {"machine": measuring.machine(), "peak_bytes": found})
+    _write(arguments, "zo-memory", {"machine": measuring.machine(), "peak_bytes": found})
 
 
 def quality(arguments: argparse.Namespace) -> None:
@@ -113,7 +115,7 @@ def _quality_run(
     name: str, rate: float, seed: int, arguments: argparse.Namespace, data: tuple[list[Any], list[Any], list[Any]]
 ) -> dict[str, Any]:
     training, validation, dev = data
-    model, tokenizer, base = _default()
+    model, tokenizer, base = _default(arguments)
     config = Config(
         layer=find_dominant_layer(model, tokenizer, CALIBRATION).layer, rate=rate, seed=seed, steps=arguments.steps,
         validate_every=arguments.validate_every,
@@ -121,26 +123,29 @@ def _quality_run(
     config = regime(METHODS[name][0], config)
     if name == "mezo":
         config = replace(config, master=True)  # so that an interrupted run can go on
-    folder = arguments.work / f"quality-{name}-{rate:g}-{seed}"
+    folder = arguments.work / f"quality-{arguments.steps}-{name}-{rate:g}-{seed}"
     trainer = ZOTrainer(model, OptionChoice(tokenizer), config, base=base)
     told: dict[str, Any] = {"method": name, "rate": rate, "seed": seed, "steps": arguments.steps}
     try:
         result = trainer.fit(training, validation, folder, resume=_going(folder), on_progress=_tell(told))
     except Diverged as error:
         return {**told, "diverged": str(error), "machine": measuring.machine()}
+    # The step with the lowest validation loss is what a user would get; the model holds the last one.
+    fresh, _, _ = _default(arguments)
     if result.tuned is not None:
-        # The step with the lowest validation loss is what a user would get; the model holds the last one.
-        fresh, _, _ = _default()
         result.tuned.apply(fresh)
-        plain = Config(layer=0, part="attention", cache_prefix="off", both_signs=False)
-        trainer = ZOTrainer(fresh, OptionChoice(tokenizer), plain)
+    elif result.log is not None:
+        best = replay(result.log, fresh, upto=result.best_step)
+        best.restore(tuned_parameters(fresh, None, "all"))
+    plain = Config(layer=0, part="attention", cache_prefix="off", both_signs=False)
+    trainer = ZOTrainer(fresh, OptionChoice(tokenizer), plain)
     loss, accuracy = trainer.evaluate(trainer.source(dev), len(dev))
     return {
         **told,
         "validations": [{k: v for k, v in asdict(x).items() if k != "seconds"} for x in result.validations],
-        "best_step": result.best_step if result.tuned is not None else result.steps,
+        "best_step": result.best_step,
         "dev": {"examples": len(dev), "loss": loss, "accuracy": accuracy},
-        "processor_seconds": {k: round(v, 1) for k, v in trainer.clock.seconds.items()},
+        "seconds": round(result.seconds, 1),
         "machine": measuring.machine(),
     }
 
@@ -148,50 +153,50 @@ def _quality_run(
 def rates(arguments: argparse.Namespace) -> None:
     """What the curvature of the first batch allows, for each method and for each of LAYERS."""
     training, _, _ = _sst2(arguments.sst2)
-    model, tokenizer, _ = _default()
+    model, tokenizer, _ = _default(arguments)
     objective = OptionChoice(tokenizer)
     found: dict[str, float] = {}
     for name in ("mezo", "lora", *map(str, LAYERS)):
         config = regime(METHODS[name][0], Config(layer=11)) if name in METHODS else Config(layer=int(name))
         found[name] = suggest_rate(model, objective, replace(config, master=True), training)
         remove_lora(model.get_submodule("model.layers"))
-    _write("zo-rates.json", {"machine": measuring.machine(), "rates": found})
+    _write(arguments, "zo-rates", {"machine": measuring.machine(), "rates": found})
 
 
 def layers(arguments: argparse.Namespace) -> None:
     """How much of the squared gradient each of LAYERS holds, as probes see it: the cheap form of the sweep."""
     training, _, _ = _sst2(arguments.sst2)
-    model, tokenizer, base = _default()
+    model, tokenizer, base = _default(arguments)
     examples = encode_all(OptionChoice(tokenizer, one_pass=False), training[:16])
     rows = [example.rows[raw["label"]] for example, raw in zip(examples, training, strict=False)]
     trainer = ZOTrainer(model, OptionChoice(tokenizer), Config(layer=0))
     found = sensitivity(trainer.decoder, rows, probes=arguments.probes)
     total = sum(found)
     shares = [round(value / total, 4) for value in found]
-    _write("zo-layers.json", {"machine": measuring.machine(), "model": base.model_id, "probes": arguments.probes,
+    _write(arguments, "zo-layers", {"machine": measuring.machine(), "model": base.model_id, "probes": arguments.probes,
                               "squared_gradient": found, "share": shares})  # fmt: skip
 
 
 def sweep_layers(arguments: argparse.Namespace) -> None:
     training, validation, _ = _sst2(arguments.sst2)
-    model, tokenizer, base = _default()
+    model, tokenizer, base = _default(arguments)
     config = Config(layer=0, steps=arguments.steps, validate_every=max(1, arguments.steps // 4))
     out = arguments.work / f"sweep-{arguments.steps}"
     objective = OptionChoice(tokenizer)
     runs = _swept(arguments, model, base, objective, training, validation, config, out)
-    _write("zo-sweep.json", {"machine": measuring.machine(), "model": base.model_id, "steps": arguments.steps,
+    _write(arguments, "zo-sweep", {"machine": measuring.machine(), "model": base.model_id, "steps": arguments.steps,
                              "runs": runs})  # fmt: skip
 
 
 def corpus(arguments: argparse.Namespace) -> None:
     """Dominant against other layers on a corpus of answers to strategies' prompts."""
     training, held_out = read_jsonl(arguments.corpus), read_jsonl(arguments.held_out)
-    model, tokenizer, base = _default()
+    model, tokenizer, base = _default(arguments)
     config = Config(layer=0, steps=arguments.steps, validate_every=max(1, arguments.steps // 4), batch_size=8)
     out = arguments.work / f"corpus-{arguments.steps}"
     objective = ResponseLoss(tokenizer, 2048)
     runs = _swept(arguments, model, base, objective, training, held_out, config, out)
-    _write("zo-corpus.json", {"machine": measuring.machine(), "model": base.model_id, "steps": arguments.steps,
+    _write(arguments, "zo-corpus", {"machine": measuring.machine(), "model": base.model_id, "steps": arguments.steps,
                               "examples": len(training), "held_out": len(held_out), "runs": runs})  # fmt: skip
 
 
@@ -207,28 +212,37 @@ def _swept(
 
 
 def table(arguments: argparse.Namespace) -> None:
-    """The quality runs there are, at equal steps and at equal time, as Markdown."""
+    """The quality runs of so many steps, at equal steps and at equal time (by what a step costs in processor time), as
+    Markdown; a line holds the seeds of one method and rate."""
     costs = json.loads((RESULTS / "zo-speed.json").read_text())["regimes"]
-    ours = costs["ours"]["processor"]
     charged = {"dominant": "ours", "mezo": "mezo", "lora": "lora", "adamw": "adamw"}
-    print("| | rate | seed | best step | validation loss | accuracy | dev loss | dev accuracy "
-          "| in our time: step | loss | accuracy |\n|---|---|---|---|---|---|---|---|---|---|---|")  # fmt: skip
-    for run in sorted(_lines(RESULTS / "zo-quality.jsonl"), key=lambda r: ([*charged].index(r["method"]), r["rate"])):
-        if "diverged" in run:
-            print(f"| {run['method']} | {run['rate']:g} | {run['seed']} | came apart | | | | | | | |")
+    runs: dict[tuple[str, float], list[dict[str, Any]]] = {}
+    for run in _lines(RESULTS / "zo-quality.jsonl"):
+        if run["steps"] == arguments.steps:
+            runs.setdefault((run["method"], run["rate"]), []).append(run)
+    print("| | rate | seeds | best steps | validation loss | dev loss | dev accuracy, by seed | mean "
+          "| in our time: step | validation loss |\n|---|---|---|---|---|---|---|---|---|---|")  # fmt: skip
+    for name, rate in sorted(runs, key=lambda key: ([*charged].index(key[0]), -key[1])):
+        every = runs[name, rate]
+        held = sorted((run for run in every if "diverged" not in run), key=lambda run: run["seed"])
+        apart = f"{len(every) - len(held)} came apart" if len(held) < len(every) else ""
+        if not held:
+            print(f"| {name} | {rate:g} | {apart} | | | | | | | |")
             continue
-        allowed = run["steps"] * ours / costs[charged[run["method"]]]["processor"]
-        best = min(run["validations"], key=lambda v: v["loss"])
-        timed = min((v for v in run["validations"] if v["step"] <= allowed), key=lambda v: v["loss"])
-        print(f"| {run['method']} | {run['rate']:g} | {run['seed']} | {best['step']} "
-              f"| {best['loss']:.3f} | {best['accuracy']:.1%} "
-              f"| {run['dev']['loss']:.3f} | {run['dev']['accuracy']:.1%} "
-              f"| {timed['step']} of {allowed:.0f} | {timed['loss']:.3f} | {timed['accuracy']:.1%} |")  # fmt: skip
+        allowed = arguments.steps * costs["ours"]["processor"] / costs[charged[name]]["processor"]
+        timed = [min(v["loss"] for v in run["validations"] if v["step"] <= allowed) for run in held]
+        best = [min(v["loss"] for v in run["validations"]) for run in held]
+        dev = [run["dev"] for run in held]
+        print(f"| {name} | {rate:g} | {len(held)}{', ' + apart if apart else ''} "
+              f"| {', '.join(str(run['best_step']) for run in held)} | {fmean(best):.3f} "
+              f"| {fmean(d['loss'] for d in dev):.3f} | {', '.join(format(d['accuracy'], '.1%') for d in dev)} "
+              f"| {fmean(d['accuracy'] for d in dev):.1%} | {min(allowed, arguments.steps):.0f} "
+              f"| {fmean(timed):.3f} |")  # fmt: skip
 
 
-def _default() -> tuple[Any, Any, Base]:
+def _default(arguments: argparse.Namespace) -> tuple[Any, Any, Base]:
     found = ModelStore(Settings()).resolve("default")
-    model, tokenizer = load(found.folder)
+    model, tokenizer = load(found.folder, device=arguments.device)
     remove_lora(model.get_submodule("model.layers"))
     return model, tokenizer, Base(found.model_id, found.sha256)
 
@@ -263,8 +277,12 @@ def _append(path: Path, value: Any) -> None:
     print(json.dumps(value), flush=True)
 
 
-def _write(name: str, value: Any) -> None:
-    (RESULTS / name).write_text(json.dumps(value, indent=1) + "\n")
+def _named(name: str, arguments: argparse.Namespace) -> str:
+    return f"{name}{'' if arguments.device == 'cpu' else '-cuda'}.json"
+
+
+def _write(arguments: argparse.Namespace, name: str, value: Any) -> None:
+    (RESULTS / _named(name, arguments)).write_text(json.dumps(value, indent=1) + "\n")
     print(json.dumps(value, indent=1))
 
 
@@ -278,6 +296,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--sst2", type=Path, default=Path(os.environ.get("SST2", "data/sst2")))
     parser.add_argument("--work", type=Path, default=PROJECT_ROOT / "data/zo")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--held-out", type=Path)
     parser.add_argument("--rounds", type=int, default=5)

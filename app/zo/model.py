@@ -22,8 +22,9 @@ _VOCABULARY_CHUNK = 2**24
 """Logits held at once where log-probabilities over the whole vocabulary are needed: 64 MB in float32."""
 _PADDING = 1.4
 """Rows share one attention call as long as it computes less than this times what they need."""
-_CALL = 4096
-"""What another attention call costs, in scores (query times key): short rows are not worth a call of their own."""
+_CALL = {"cpu": 2**12, "cuda": 2**22}
+"""What another attention call costs, in scores (query times key): short rows are not worth a call of their own, and
+launching kernels costs a GPU more than computing padding does."""
 
 
 @dataclass(frozen=True)
@@ -345,7 +346,7 @@ def _view(segments: Sequence[tuple[Tensor, Tensor, int]], count: int, device: to
     groups: list[Group] = []
     inverse = torch.empty(count, dtype=torch.long)
     offset = 0
-    for members in _alike(segments):
+    for members in _alike(segments, _CALL[device.type]):
         longest = max(len(q) for q, _, _ in members)
         widest = max(len(k) for _, k, _ in members)
         queries = torch.zeros(len(members), longest, dtype=torch.long)
@@ -364,8 +365,8 @@ def _view(segments: Sequence[tuple[Tensor, Tensor, int]], count: int, device: to
     return View(tuple(groups), inverse.to(device))
 
 
-def _alike(segments: Sequence[tuple[Tensor, Tensor, int]]) -> list[list[tuple[Tensor, Tensor, int]]]:
-    """Rows of like lengths together, so that little padding is computed."""
+def _alike(segments: Sequence[tuple[Tensor, Tensor, int]], call: int) -> list[list[tuple[Tensor, Tensor, int]]]:
+    """Rows of like lengths together, so that little padding is computed; `call` is what each group costs."""
     groups: list[list[tuple[Tensor, Tensor, int]]] = []
     needed = 0
     for segment in sorted(segments, key=lambda s: (len(s[0]), len(s[1]))):
@@ -373,7 +374,7 @@ def _alike(segments: Sequence[tuple[Tensor, Tensor, int]]) -> list[list[tuple[Te
         if groups:
             widest = max(len(k) for _, k, _ in groups[-1] + [segment])
             padded = (len(groups[-1]) + 1) * len(segment[0]) * widest
-            if padded <= _PADDING * (needed + size) + _CALL:
+            if padded <= _PADDING * (needed + size) + call:
                 groups[-1].append(segment)
                 needed += size
                 continue

@@ -7,6 +7,7 @@ generator, whose stream differs between devices.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Protocol
 
 import torch
@@ -20,6 +21,8 @@ _SECOND = 0x94D049BB133111EB
 _MASK = 2**64 - 1
 _SIGN_BIT = -(2**31)
 _ONE = 0x3F800000
+_HAS_TRITON = find_spec("triton") is not None
+"""It comes with torch's builds for GPUs."""
 _CHUNK = 2**22
 """Elements made at once, so that noise for a large layer takes no memory of its size. Part of Gaussian's version."""
 
@@ -92,6 +95,11 @@ class Rademacher:
         return z.view(torch.float32).view(-1)[:count]
 
     def add_(self, tensor: Tensor, key: int, scale: float) -> None:
+        if tensor.is_cuda and _HAS_TRITON:
+            from app.zo.kernels import add_signs
+
+            add_signs(tensor, key, scale)
+            return
         flat = tensor.view(-1)
         for start in range(0, flat.numel(), _CHUNK):
             piece = flat[start : start + _CHUNK]
