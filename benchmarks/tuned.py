@@ -790,7 +790,8 @@ def _wilson(wins: int, n: int, z: float = 1.959964) -> list[float]:
 
 def _sides(run: str) -> dict[str, dict[str, Any]]:
     """The latest line of each pair, of the base and of a run's layer."""
-    (tuned_id,) = {found["tuned_id"] for found in _lines(RUNS) if found["name"] == run}
+    found = [*_lines(RUNS), *_lines(RESULTS / "graded-runs.jsonl")]
+    (tuned_id,) = {one["tuned_id"] for one in found if one["name"] == run}
     sides: dict[str, dict[str, Any]] = {"base": {}, "tuned": {}}
     for line in _lines(ANSWERS):
         if line["side"] == "base" or line["tuned_id"] == tuned_id:
