@@ -543,6 +543,33 @@ def pairs(book: Book) -> list[Pair]:
     return found
 
 
+def later(book: Book) -> list[Pair]:
+    """For the second reading of the third round: of each of these paragraphs twelve strategies that it was not asked
+    with before, and that need neither a source nor the writer's words, with one of their openings."""
+    first = pairs(book)
+    asked = {(pair.parent.text, pair.strategy.id) for pair in first}
+    usable = [
+        (label, strategy)
+        for label in book.labels
+        for strategy in label.strategies
+        if strategy.small and not strategy.source and not strategy.takes_prompt
+    ]
+    found = []
+    for text in sorted({pair.parent.text for pair in first}):
+        drawn = random.Random(text)
+        left = [(label, strategy) for label, strategy in usable if (text, strategy.id) not in asked]
+        for label, strategy in drawn.sample(left, 12):
+            opening = drawn.choice(strategy.prefills)
+            id = f"again/{zlib.crc32(text.encode()):08x}/{strategy.id}"
+            found.append(Pair(id, label, strategy, Parent(text), (opening,) * ROUNDS))
+    return found
+
+
+def _read(given: argparse.Namespace, book: Book) -> tuple[list[Pair], str]:
+    """The pairs of the reading that is asked for, and what its files' names end in."""
+    return (later(book), f"{given.of}-again") if given.again else (pairs(book), given.of)
+
+
 def answers(given: argparse.Namespace) -> None:
     """Of each pair and side the first answer that the editor would show, of three draws at most."""
     book = load_book()
@@ -550,7 +577,7 @@ def answers(given: argparse.Namespace) -> None:
     for side in given.sides:
         tuned_id = engine.add(WORK / given.of) if side == "tuned" else None
         done = {line["id"] for line in _lines(ANSWERS) if line["side"] == side and line["tuned_id"] == tuned_id}
-        numbered = {pair.id: (n, pair) for n, pair in enumerate(pairs(book))}
+        numbered = {pair.id: (n, pair) for n, pair in enumerate(_read(given, book)[0], 1000 * given.again)}
         wanted = _shuffled(numbered)[given.skip : (given.skip + given.pairs) if given.pairs else None]
         # Of one strategy together: its beginning is read once.
         left = sorted((numbered[id] for id in wanted if id not in done), key=lambda one: one[1].strategy.id)
@@ -596,11 +623,12 @@ def _answered(
 
 def measure(given: argparse.Namespace) -> None:
     book, store = load_book(), ModelStore(Settings())
-    known = {pair.id: pair for pair in pairs(book)}
+    every, name = _read(given, book)
+    known = {pair.id: pair for pair in every}
     meaning, scorer = MiniLM(store.minilm_folder()), IndependentScorer(store)
     sides = _sides(given.of)
     rows: list[dict[str, Any]] = []
-    both = sides["base"].keys() & sides["tuned"].keys()
+    both = known.keys() & sides["base"].keys() & sides["tuned"].keys()
     for side, of in sides.items():
         for id in sorted(both):
             line = of[id]
@@ -627,10 +655,10 @@ def measure(given: argparse.Namespace) -> None:
         "run": given.of,
         "tuned_id": next(iter(sides["tuned"].values()))["tuned_id"],
         "sets": {
-            name: {
-                side: _counted([r for r in rows if r["side"] == side and name in (r["set"], "all")]) for side in sides
+            part: {
+                side: _counted([r for r in rows if r["side"] == side and part in (r["set"], "all")]) for side in sides
             }
-            for name in ("held-out", "test", "all")
+            for part in (*sorted({id.split("/")[0] for id in both}), "all")
         },
         "labels": {
             label.id: {
@@ -639,7 +667,7 @@ def measure(given: argparse.Namespace) -> None:
             for label in book.labels
         },
     }
-    (RESULTS / f"tuned-measured-{given.of}.json").write_text(json.dumps(found, indent=1) + "\n")
+    (RESULTS / f"tuned-measured-{name}.json").write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 
 
@@ -693,11 +721,12 @@ def samples(given: argparse.Namespace) -> None:
 
 def sheet(given: argparse.Namespace) -> None:
     """As docs/tuned-model.md had laid down before there were answers."""
-    known = {pair.id: pair for pair in pairs(load_book())}
+    every, name = _read(given, load_book())
+    known = {pair.id: pair for pair in every}
     sides = _sides(given.of)
     ids = _shuffled(known)
     # Other sides for every run that is read: the base's answers stay the same.
-    generator = random.Random(f"{SHUFFLE} {given.of}")
+    generator = random.Random(f"{SHUFFLE} {name}")
     base_is = ["A", "B"] * (len(ids) // 2) + ["A"] * (len(ids) % 2)
     generator.shuffle(base_is)
     key, shown = [], []
@@ -715,7 +744,7 @@ def sheet(given: argparse.Namespace) -> None:
     places += [(place, "B" if key[place]["base_is"] == "A" else "A") for place in again]
     closed = {"pairs": key, "shown": [{"pair": place, "base_is": side} for place, side in places]}
     text = json.dumps(closed, indent=1)
-    (RESULTS / f"tuned-key-{given.of}.json").write_text(text)
+    (RESULTS / f"tuned-key-{name}.json").write_text(text)
     out = [f"Key: SHA-256 {hashlib.sha256(text.encode()).hexdigest()}\n"]
     for number, (place, side) in enumerate(places, 1):
         pair = known[key[place]["id"]]
@@ -734,9 +763,10 @@ def sheet(given: argparse.Namespace) -> None:
 def verdict(given: argparse.Namespace) -> None:
     """tuned-judgements.json: for each number of the sheet, `pick` (five letters, A, B or T, by question), `false` and
     `keep` (the sides of which each holds)."""
-    known = {pair.id: pair for pair in pairs(load_book())}
-    closed = json.loads((RESULTS / f"tuned-key-{given.of}.json").read_text())
-    judged = json.loads((RESULTS / f"tuned-judgements-{given.of}.json").read_text())["judgements"]
+    every, name = _read(given, load_book())
+    known = {pair.id: pair for pair in every}
+    closed = json.loads((RESULTS / f"tuned-key-{name}.json").read_text())
+    judged = json.loads((RESULTS / f"tuned-judgements-{name}.json").read_text())["judgements"]
     if len(judged) != len(closed["shown"]):
         raise SystemExit(f"{len(judged)} judgements for {len(closed['shown'])} pairs.")
     firsts: dict[int, list[str]] = {}
@@ -757,12 +787,12 @@ def verdict(given: argparse.Namespace) -> None:
         marks.update(f"keep {names[letter]}" for letter in one["keep"])
     lost = Counter(p["lost_without_answer"] for p in closed["pairs"] if p["lost_without_answer"])
     questions = {}
-    for q, name in enumerate(("true", "strategy", "specific", "fluent", "keep")):
+    for q, question in enumerate(("true", "strategy", "specific", "fluent", "keep")):
         found = Counter(picked[q] for picked in firsts.values())
         if q == 4:
             found.update({"tuned": lost["base"], "base": lost["tuned"], "tie": sum(p["tie"] for p in closed["pairs"])})
         wins, losses = found["tuned"], found["base"]
-        questions[name] = {
+        questions[question] = {
             "wins": wins, "losses": losses, "ties": found["tie"], "p": round(_sign(wins, losses), 4),
             "share": round(wins / (wins + losses), 3) if wins + losses else None,
             "wilson": _wilson(wins, wins + losses),
@@ -771,7 +801,7 @@ def verdict(given: argparse.Namespace) -> None:
         "judged": len(firsts), "questions": questions, "marks": marks, "labels": by_label,
         "said_the_same_twice": [sum(twice), len(twice)],
     }  # fmt: skip
-    (RESULTS / f"tuned-verdict-{given.of}.json").write_text(json.dumps(found, indent=1) + "\n")
+    (RESULTS / f"tuned-verdict-{name}.json").write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 
 
@@ -840,6 +870,7 @@ def main() -> None:
         one = parts.add_parser(part.__name__)
         one.set_defaults(run=part)
         one.add_argument("--of", required=True, help="a run's name")
+        one.add_argument("--again", action="store_true", help="the second reading of the third round")
         if part in (answers, sheet):
             one.add_argument("--skip", type=int, default=0, help="leave out so many of the shuffled list")
             one.add_argument("--pairs", type=int, default=0, help="and take so many of what follows; all without")
