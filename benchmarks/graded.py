@@ -1,10 +1,10 @@
 """Tunes the default model on draws graded by reading (benchmarks/drawn.py makes the data), on a GPU best.
 
-    python -m benchmarks.graded --data FOLDER --name NAME [--objective both] [--layer 11] [--steps 600] [--times 1]
-                                [--device cuda] [--out data/bench/tuned]
+    python -m benchmarks.drawn pairs --out FOLDER
+    python -m benchmarks.graded --data FOLDER --name both-3 --times 3
 
-The rate is the suggested one `--times` a factor, falling linearly to 0. A line is added to results/graded-runs.jsonl;
-the layer and its seed log are in OUT/NAME.
+The rate is the suggested one `--times` a factor, or `--rate`, falling linearly to 0. A line is added to
+results/graded-runs.jsonl; the layer and its seed log are in OUT/NAME.
 """
 
 from __future__ import annotations
@@ -30,13 +30,12 @@ RUNS = PROJECT_ROOT / "benchmarks/results/graded-runs.jsonl"
 
 
 class Both(PreferenceMargin):
-    """The margin's loss and a share of the chosen answer's own."""
+    """The margin's loss and the chosen answer's own, summed."""
 
     name = "preference+response"
-    share = 1.0
 
     def loss(self, example: Example, scores: Sequence[torch.Tensor]) -> torch.Tensor:
-        return super().loss(example, scores) - self.share * scores[0].mean()
+        return super().loss(example, scores) - scores[0].mean()
 
 
 OBJECTIVES = {"both": Both, "preference": PreferenceMargin, "response": ResponseLoss}
@@ -59,13 +58,15 @@ def main() -> None:
     parser.add_argument("--method", default="zo")
     parser.add_argument("--rate", type=float)
     parser.add_argument("--times", type=float, default=1.0)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--every", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--out", type=Path, default=PROJECT_ROOT / "data/bench/tuned")
     given = parser.parse_args()
+    if RUNS.exists() and any(json.loads(line)["name"] == given.name for line in RUNS.read_text().splitlines()):
+        raise SystemExit(f"There is a run {given.name} in {RUNS} already.")
     found = ModelStore(Settings()).resolve("default")
     model, tokenizer = load(found.folder, device=given.device)
     kind = "good" if given.objective == "response" else "pairs"
@@ -74,7 +75,8 @@ def main() -> None:
     )
     config = Config(
         layer=given.layer, part=given.part, method=given.method, both_signs=given.method == "zo", steps=given.steps,
-        batch_size=given.batch, rate=given.rate or 1.0, schedule="linear", validate_every=given.every, seed=given.seed,
+        batch_size=given.batch, rate=1.0 if given.rate is None else given.rate, schedule="linear",
+        validate_every=given.every, seed=given.seed,
     )  # fmt: skip
     objective = OBJECTIVES[given.objective](tokenizer)
     if given.rate is None:

@@ -12,6 +12,7 @@
     python -m benchmarks.tuned measure --of NAME     # counted by programs
     python -m benchmarks.tuned sheet --of NAME       # for the judge, shuffled; the key beside it stays closed
     python -m benchmarks.tuned verdict --of NAME     # with results/tuned-judgements-NAME.json
+    (with --again, the last four: a second reading, of other pairs; its files' names end in NAME-again)
 
 A run goes to data/bench/tuned/NAME and can be stopped and taken up again, as can `answers`; what is finished adds a
 line to benchmarks/results/tuned-runs.jsonl. `python -m app zo replay default benchmarks/results/layers/NAME --out
@@ -42,7 +43,7 @@ from app.axes.scorer import IndependentScorer, MiniLM
 from app.learn import corpus
 from app.llm.local import LocalEngine, prompt_ids
 from app.llm.store import ModelStore
-from app.llm.types import Draw
+from app.llm.types import Draw, Prompt
 from app.settings import PROJECT_ROOT, Settings
 from app.text import claims, facts
 from app.writing import candidates
@@ -57,6 +58,8 @@ from app.zo.model import Plan
 from app.zo.objective import Example, encode_all
 from app.zo.rates import PROBE, SHARE
 from app.zo.types import Diverged
+from benchmarks.graded import RUNS as GRADED
+from benchmarks.graded import Both
 from benchmarks.machine import machine
 from benchmarks.prompts import audit, paragraphs
 
@@ -64,6 +67,8 @@ RESULTS = PROJECT_ROOT / "benchmarks/results"
 ANSWERS = RESULTS / "tuned-answers.jsonl"
 SHUFFLE = 20261126
 _TOGETHER = 12
+_LATER = 1000
+"""Pairs of the second reading are numbered from here, so that their draws have seeds of their own."""
 RUNS = RESULTS / "tuned-runs.jsonl"
 WORK = PROJECT_ROOT / "data/bench/tuned"
 
@@ -114,7 +119,7 @@ def _draws(tokenizer: Any, turns: Mapping[str, Sequence[corpus.Example]], split:
     for e in turns["train"]:
         if (zlib.crc32(e.row.topic.encode()) % 4 == 0) == (split == "held-out"):
             held, doubted = (
-                [_after(e, answer) for answer, bad in ledger.get(f"{e.row.id}/draws", []) if bad is is_bad]
+                [after(e.prompt, answer) for answer, bad in ledger.get(f"{e.row.id}/draws", []) if bad is is_bad]
                 for is_bad in (False, True)
             )
             for n in range(max(len(held), len(doubted)) if held and doubted else 0):
@@ -125,8 +130,9 @@ def _draws(tokenizer: Any, turns: Mapping[str, Sequence[corpus.Example]], split:
     return found
 
 
-def _after(e: corpus.Example, answer: str) -> str:
-    return answer[len(e.prompt.prefill.rstrip()) :]
+def after(prompt: Prompt, answer: str) -> str:
+    """What is learnt of an answer: what follows the prefill."""
+    return answer[len(prompt.prefill.rstrip()) :]
 
 
 def _elsewhere(e: corpus.Example, turns: Mapping[str, Sequence[corpus.Example]]) -> corpus.Example:
@@ -149,7 +155,7 @@ def _ledger() -> dict[str, Any]:
     show, with whether it is marked. Kept on disk."""
     path = WORK / "ledger.json"
     known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    drawn = {line["id"]: line["answers"] for line in _lines(SAMPLES)}
+    drawn = {line["id"]: line["answers"] for line in read_lines(SAMPLES)}
     every = corpus.examples()
     missing = [e for e in every if e.row.id not in known or (e.row.id in drawn and f"{e.row.id}/draws" not in known)]
     if missing:
@@ -167,15 +173,6 @@ def marked(answer: str, asked: Ask, parent: Parent, meaning: MiniLM) -> bool:
     """Whether the claim ledger finds something in the answer, spliced in, that the paragraph does not bear out."""
     text = candidates.splice(answer, asked, parent, meaning)
     return bool(claims.unsupported(text, asked.ground(parent).split("\n"), meaning.encode))
-
-
-class Both(PreferenceMargin):
-    """The preference margin's loss and the loss of the chosen answer, summed."""
-
-    name = "preference+response"
-
-    def loss(self, example: Example, scores: Sequence[torch.Tensor]) -> torch.Tensor:
-        return super().loss(example, scores) - scores[0].mean()
 
 
 class Chosen(PreferenceMargin):
@@ -281,7 +278,7 @@ class Runner(ZOTrainer):
 
 
 def search(given: argparse.Namespace) -> None:
-    if any(run["name"] == given.name for run in _lines(RUNS)):
+    if any(run["name"] == given.name for run in read_lines(RUNS)):
         return
     found = ModelStore(Settings()).resolve("default")
     model, tokenizer = load(found.folder)
@@ -490,7 +487,7 @@ def _gradients(trainer: ZOTrainer, source: Packed, chosen: Sequence[int]) -> dic
 def runs(given: argparse.Namespace) -> None:
     print("| run | learnt | block, part | rate | batch | steps | loss before | best (step) | last | s |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for run in _lines(RUNS):
+    for run in read_lines(RUNS):
         c, checks = run["config"], run.get("validations")
         learnt = f"{run.get('objective', 'response')}, {run['examples']}{' unmarked' if run.get('unmarked') else ''}"
         rate = f"{'AdamW ' if c['method'] == 'adamw' else ''}{c['rate']:g} {c['schedule']}"
@@ -543,21 +540,25 @@ def pairs(book: Book) -> list[Pair]:
     return found
 
 
+def alone(book: Book) -> list[tuple[Label, Strategy]]:
+    """What a small model carries out with the paragraph alone: no source, nothing that the writer has to type."""
+    return [
+        (label, strategy)
+        for label in book.labels
+        for strategy in label.usable(None, full=False, sourced=False)
+        if not strategy.takes_prompt
+    ]
+
+
 def later(book: Book) -> list[Pair]:
     """For the second reading of the third round: of each of these paragraphs twelve strategies that it was not asked
     with before, and that need neither a source nor the writer's words, with one of their openings."""
     first = pairs(book)
     asked = {(pair.parent.text, pair.strategy.id) for pair in first}
-    usable = [
-        (label, strategy)
-        for label in book.labels
-        for strategy in label.strategies
-        if strategy.small and not strategy.source and not strategy.takes_prompt
-    ]
     found = []
     for text in sorted({pair.parent.text for pair in first}):
         drawn = random.Random(text)
-        left = [(label, strategy) for label, strategy in usable if (text, strategy.id) not in asked]
+        left = [(label, strategy) for label, strategy in alone(book) if (text, strategy.id) not in asked]
         for label, strategy in drawn.sample(left, 12):
             opening = drawn.choice(strategy.prefills)
             id = f"again/{zlib.crc32(text.encode()):08x}/{strategy.id}"
@@ -565,7 +566,7 @@ def later(book: Book) -> list[Pair]:
     return found
 
 
-def _read(given: argparse.Namespace, book: Book) -> tuple[list[Pair], str]:
+def _reading(given: argparse.Namespace, book: Book) -> tuple[list[Pair], str]:
     """The pairs of the reading that is asked for, and what its files' names end in."""
     return (later(book), f"{given.of}-again") if given.again else (pairs(book), given.of)
 
@@ -576,8 +577,8 @@ def answers(given: argparse.Namespace) -> None:
     engine = LocalEngine(ModelStore(Settings()), dtype="float32")
     for side in given.sides:
         tuned_id = engine.add(WORK / given.of) if side == "tuned" else None
-        done = {line["id"] for line in _lines(ANSWERS) if line["side"] == side and line["tuned_id"] == tuned_id}
-        numbered = {pair.id: (n, pair) for n, pair in enumerate(_read(given, book)[0], 1000 * given.again)}
+        done = {line["id"] for line in read_lines(ANSWERS) if line["side"] == side and line["tuned_id"] == tuned_id}
+        numbered = {pair.id: (n, pair) for n, pair in enumerate(_reading(given, book)[0], _LATER * given.again)}
         wanted = _shuffled(numbered)[given.skip : (given.skip + given.pairs) if given.pairs else None]
         # Of one strategy together: its beginning is read once.
         left = sorted((numbered[id] for id in wanted if id not in done), key=lambda one: one[1].strategy.id)
@@ -607,23 +608,18 @@ def _answered(
             Draw(asked.prompt, draw_seed(n, 0, turn), asked.sampling, tuned_id)
             for (n, _), asked in zip(open_pairs, asks, strict=True)
         ]
-        texts = [""] * len(draws)
-        for chunk in engine.stream(draws, threading.Event()) if draws else ():
-            texts[chunk.index] += chunk.text
-            if chunk.finish is not None:
-                (n, pair), asked = open_pairs[chunk.index], asks[chunk.index]
-                answer = candidates.tidy(texts[chunk.index])
-                reason = candidates.degenerate(answer, asked, pair.parent, chunk.finish)
-                if reason is None:
-                    found[n] |= {"answer": answer, "prefill": asked.prompt.prefill}
-                else:
-                    found[n]["dropped"].append([reason, answer])
+        for (n, pair), asked, (answer, finish) in zip(open_pairs, asks, written(engine, draws), strict=True):
+            reason = candidates.degenerate(answer, asked, pair.parent, finish)
+            if reason is None:
+                found[n] |= {"answer": answer, "prefill": asked.prompt.prefill}
+            else:
+                found[n]["dropped"].append([reason, answer])
     return list(found.values())
 
 
 def measure(given: argparse.Namespace) -> None:
     book, store = load_book(), ModelStore(Settings())
-    every, name = _read(given, book)
+    every, name = _reading(given, book)
     known = {pair.id: pair for pair in every}
     meaning, scorer = MiniLM(store.minilm_folder()), IndependentScorer(store)
     sides = _sides(given.of)
@@ -694,26 +690,31 @@ def _counted(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def written(engine: LocalEngine, draws: Sequence[Draw]) -> list[tuple[str, Any]]:
+    """For each draw the answer, as the editor tidies it, and why it ended."""
+    texts: list[str] = [""] * len(draws)
+    finishes: list[Any] = [None] * len(draws)
+    for chunk in engine.stream(draws, threading.Event()) if draws else ():
+        texts[chunk.index] += chunk.text
+        finishes[chunk.index] = chunk.finish
+    return [(candidates.tidy(text), finish) for text, finish in zip(texts, finishes, strict=True)]
+
+
 def samples(given: argparse.Namespace) -> None:
     """Four draws of the untuned model for each of the first training examples, to SAMPLES, each with
     the reason for which the editor would drop it, if any."""
     engine = LocalEngine(ModelStore(Settings()), dtype="float32")
-    done = {line["id"] for line in _lines(SAMPLES)}
+    done = {line["id"] for line in read_lines(SAMPLES)}
     order = sorted(_turns()["train"][: given.first], key=lambda e: e.row.strategy)
     left = [(n, e) for n, e in enumerate(order) if e.row.id not in done]
     for start in range(0, len(left), 4):
         batch = [(n, e, turn) for n, e in left[start : start + 4] for turn in range(4)]
         draws = [Draw(e.prompt, draw_seed(n, 1, turn), e.asked.sampling, None) for n, e, turn in batch]
-        texts: list[str] = [""] * len(draws)
-        finishes: list[Any] = [None] * len(draws)
-        for chunk in engine.stream(draws, threading.Event()):
-            texts[chunk.index] += chunk.text
-            finishes[chunk.index] = chunk.finish
+        answers = written(engine, draws)
         for _, e in left[start : start + 4]:
             found = []
-            for (_, other, _), text, finish in zip(batch, texts, finishes, strict=True):
+            for (_, other, _), (answer, finish) in zip(batch, answers, strict=True):
                 if other is e:
-                    answer = candidates.tidy(text)
                     found.append([answer, candidates.degenerate(answer, e.asked, e.parent, finish)])
             _append(SAMPLES, {"id": e.row.id, "answers": found})
         print(start, len(left), flush=True)
@@ -721,7 +722,7 @@ def samples(given: argparse.Namespace) -> None:
 
 def sheet(given: argparse.Namespace) -> None:
     """As docs/tuned-model.md had laid down before there were answers."""
-    every, name = _read(given, load_book())
+    every, name = _reading(given, load_book())
     known = {pair.id: pair for pair in every}
     sides = _sides(given.of)
     ids = _shuffled(known)
@@ -761,9 +762,9 @@ def sheet(given: argparse.Namespace) -> None:
 
 
 def verdict(given: argparse.Namespace) -> None:
-    """tuned-judgements.json: for each number of the sheet, `pick` (five letters, A, B or T, by question), `false` and
-    `keep` (the sides of which each holds)."""
-    every, name = _read(given, load_book())
+    """tuned-judgements-NAME.json: for each number of the sheet, `pick` (five letters, A, B or T, by question), `false`
+    and `keep` (the sides of which each holds)."""
+    every, name = _reading(given, load_book())
     known = {pair.id: pair for pair in every}
     closed = json.loads((RESULTS / f"tuned-key-{name}.json").read_text())
     judged = json.loads((RESULTS / f"tuned-judgements-{name}.json").read_text())["judgements"]
@@ -820,16 +821,16 @@ def _wilson(wins: int, n: int, z: float = 1.959964) -> list[float]:
 
 def _sides(run: str) -> dict[str, dict[str, Any]]:
     """The latest line of each pair, of the base and of a run's layer."""
-    found = [*_lines(RUNS), *_lines(RESULTS / "graded-runs.jsonl")]
-    (tuned_id,) = {one["tuned_id"] for one in found if one["name"] == run}
+    found = [*read_lines(RUNS), *read_lines(GRADED)]
+    (tuned_id,) = {one["tuned_id"] for one in found if one["name"] == run and "tuned_id" in one}
     sides: dict[str, dict[str, Any]] = {"base": {}, "tuned": {}}
-    for line in _lines(ANSWERS):
+    for line in read_lines(ANSWERS):
         if line["side"] == "base" or line["tuned_id"] == tuned_id:
             sides[line["side"]][line["id"]] = line
     return sides
 
 
-def _lines(path: Path) -> list[Any]:
+def read_lines(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
@@ -870,7 +871,8 @@ def main() -> None:
         one = parts.add_parser(part.__name__)
         one.set_defaults(run=part)
         one.add_argument("--of", required=True, help="a run's name")
-        one.add_argument("--again", action="store_true", help="the second reading of the third round")
+        if part is not loss:
+            one.add_argument("--again", action="store_true", help="the second reading of the third round")
         if part in (answers, sheet):
             one.add_argument("--skip", type=int, default=0, help="leave out so many of the shuffled list")
             one.add_argument("--pairs", type=int, default=0, help="and take so many of what follows; all without")

@@ -8,11 +8,11 @@
     python -m benchmarks.zo layers  --sst2 FOLDER
     python -m benchmarks.zo sweep_layers --sst2 FOLDER --work FOLDER [--steps 100]
     python -m benchmarks.zo corpus  --corpus FILE --held-out FILE --work FOLDER
-    python -m benchmarks.zo table
+    python -m benchmarks.zo table   [--steps 600]
 
 FOLDER holds SST-2's train.tsv and dev.tsv (sentence, tab, 0 or 1). Every part can be interrupted and started again:
-what is finished is not done twice. Results are written to benchmarks/results/zo-*.json(l), which `table` reads; with
-`--device cuda` to zo-*-cuda.json, but for the runs of `quality`, which all stand in zo-quality.jsonl.
+what is finished is not done twice. Results are written to benchmarks/results/zo-*.json(l) (--results), which `table`
+reads; with `--device cuda` to zo-*-cuda.json, but for the runs of `quality`, which all stand in zo-quality.jsonl.
 
 Quality at equal wall time: a method's whole trajectory is validated every few steps, and read at the step it would have
 reached in our time. MeZO's is computed by the tuned MeZO (the same estimator on the same batches, faster, with random
@@ -48,7 +48,7 @@ TRAINING, VALIDATION = 1000, 200
 """Of train.tsv: the first thousand to train on, the next two hundred to choose a step by; dev.tsv is for the report."""
 LAYERS = (0, 2, 5, 11, 17, 23, 29)
 METHODS: dict[str, tuple[str, float, float]] = {
-    # name: regime that computes it, and two rates: of what `rates` measures and a third of it the one that held first
+    # name: regime that computes it, and two rates: about what `rates` measures, or a third of it, and the one beside it
     "dominant": ("ours", 1e-3, 3e-4),
     "mezo": ("tuned-mezo", 1e-4, 3e-5),
     "lora": ("lora", 1e-3, 3e-3),  # the other way round: at 3e-3 it came apart after step 128
@@ -58,7 +58,7 @@ METHODS: dict[str, tuple[str, float, float]] = {
 
 def main() -> None:
     arguments = _arguments()
-    RESULTS.mkdir(exist_ok=True)
+    arguments.results.mkdir(parents=True, exist_ok=True)
     globals()[arguments.part](arguments)
 
 
@@ -74,7 +74,7 @@ def speed(arguments: argparse.Namespace) -> None:
     model, tokenizer, base = _default(arguments)
     block = find_dominant_layer(model, tokenizer, CALIBRATION).layer
     del model
-    lines = RESULTS / f"{_named('zo-speed', arguments)}l"
+    lines = arguments.results / f"{_named('zo-speed', arguments)}l"
     measuring.step_times(
         lambda: _default(arguments)[0], lambda own: OptionChoice(tokenizer, own.one_pass_options), training[: 16 * 8],
         measuring.bench_config(block, 16), arguments.rounds, arguments.regimes,
@@ -95,7 +95,7 @@ def memory(arguments: argparse.Namespace) -> None:
 def quality(arguments: argparse.Namespace) -> None:
     """One run a method, rate and seed, smallest useful unit first; one line in the results for each finished run."""
     data = _sst2(arguments.sst2)
-    lines = RESULTS / "zo-quality.jsonl"
+    lines = arguments.results / "zo-quality.jsonl"
     runs = [
         (name, rate, seed)
         for which in range(arguments.tried)
@@ -134,7 +134,8 @@ def _quality_run(
     fresh, _, _ = _default(arguments)
     if result.tuned is not None:
         result.tuned.apply(fresh)
-    elif result.log is not None:
+    else:
+        assert result.log is not None
         best = replay(result.log, fresh, upto=result.best_step)
         best.restore(tuned_parameters(fresh, None, "all"))
     plain = Config(layer=0, part="attention", cache_prefix="off", both_signs=False)
@@ -212,12 +213,12 @@ def _swept(
 
 
 def table(arguments: argparse.Namespace) -> None:
-    """The quality runs of so many steps, at equal steps and at equal time (by what a step costs in processor time), as
-    Markdown; a line holds the seeds of one method and rate."""
-    costs = json.loads((RESULTS / "zo-speed.json").read_text())["regimes"]
+    """The quality runs of so many steps, at equal steps and at equal time, as Markdown; a line holds the seeds of one
+    method and rate. Time is what a step costs in processor time on a CPU, wherever the run was computed."""
+    costs = json.loads((arguments.results / "zo-speed.json").read_text())["regimes"]
     charged = {"dominant": "ours", "mezo": "mezo", "lora": "lora", "adamw": "adamw"}
     runs: dict[tuple[str, float], list[dict[str, Any]]] = {}
-    for run in _lines(RESULTS / "zo-quality.jsonl"):
+    for run in _lines(arguments.results / "zo-quality.jsonl"):
         if run["steps"] == arguments.steps:
             runs.setdefault((run["method"], run["rate"]), []).append(run)
     print("| | rate | seeds | best steps | validation loss | dev loss | dev accuracy, by seed | mean "
@@ -282,7 +283,7 @@ def _named(name: str, arguments: argparse.Namespace) -> str:
 
 
 def _write(arguments: argparse.Namespace, name: str, value: Any) -> None:
-    (RESULTS / _named(name, arguments)).write_text(json.dumps(value, indent=1) + "\n")
+    (arguments.results / _named(name, arguments)).write_text(json.dumps(value, indent=1) + "\n")
     print(json.dumps(value, indent=1))
 
 
@@ -297,6 +298,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sst2", type=Path, default=Path(os.environ.get("SST2", "data/sst2")))
     parser.add_argument("--work", type=Path, default=PROJECT_ROOT / "data/zo")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--held-out", type=Path)
     parser.add_argument("--rounds", type=int, default=5)

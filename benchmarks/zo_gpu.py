@@ -47,7 +47,7 @@ class Numbers:
         return SimpleNamespace(input_ids=[int(text)])
 
 
-def model(shape: str, device: str, dtype: str) -> Any:
+def make(shape: str, device: str, dtype: str) -> Any:
     from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
     kind, _, sizes = SHAPES[shape]
@@ -78,18 +78,18 @@ def rows(task: str, vocabulary: int, count: int) -> list[dict[str, Any]]:
     return [{"prompt_ids": tokens(length - length // 2), "response_ids": tokens(length // 2)} for _ in range(count)]
 
 
-def measure(own: Any, shape: str, task: str, name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+def measure(model: Any, shape: str, task: str, name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     _, block, sizes = SHAPES[shape]
     batch = 16 if task == "options" else int(task.partition("x")[0])
     data = rows(task, sizes["vocab_size"], batch * 4)
     config = measuring.bench_config(block, batch)
 
-    def objective(config: Any) -> Any:
-        return OptionChoice(Numbers(), config.one_pass_options) if task == "options" else ResponseLoss(Numbers())
+    def objective(regime: Any) -> Any:
+        return OptionChoice(Numbers(), regime.one_pass_options) if task == "options" else ResponseLoss(Numbers())
 
     if arguments.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
-    done = measuring.step_times(lambda: own, objective, data, config, arguments.rounds + 2, [name])
+    done = measuring.step_times(lambda: model, objective, data, config, arguments.rounds + 2, [name])
     gc.collect()
     peak = torch.cuda.max_memory_allocated() if arguments.device.startswith("cuda") else None
     if arguments.device.startswith("cuda"):
@@ -103,7 +103,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", default="qwen3-8b,llama2-7b")
     parser.add_argument("--tasks", default="options,16x32,16x128,16x512")
-    parser.add_argument("--regimes", default=",".join(name for name in REGIMES if name not in ("adamw", "lora")))
+    # The others leave adapters or gradients on the model that regimes share.
+    shared = [name for name in REGIMES if name not in ("adamw", "lora")]
+    parser.add_argument("--regimes", nargs="+", choices=shared, default=shared)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--dtype", default="bfloat16")
     parser.add_argument("--rounds", type=int, default=10)
@@ -115,13 +117,13 @@ def main() -> None:
     for shape in arguments.shapes.split(","):
         own: Any = None
         for task in arguments.tasks.split(","):
-            for name in arguments.regimes.split(","):
+            for name in arguments.regimes:
                 if (shape, task, name) not in done:
-                    own = own or model(shape, arguments.device, arguments.dtype)
+                    own = own or make(shape, arguments.device, arguments.dtype)
                     done[shape, task, name] = measure(own, shape, task, name, arguments)
                     with arguments.out.open("a") as file:
                         file.write(json.dumps(done[shape, task, name]) + "\n")
-            totals = {n: done[shape, task, n]["seconds"]["total"] for n in arguments.regimes.split(",")}
+            totals = {n: done[shape, task, n]["seconds"]["total"] for n in arguments.regimes}
             ratios = {n: round(value / totals["ours"], 2) for n, value in totals.items() if "ours" in totals}
             print(shape, task, json.dumps(totals), json.dumps(ratios), flush=True)
 

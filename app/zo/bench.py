@@ -39,7 +39,10 @@ def step_times(
     regimes: Sequence[str],
     after_round: Callable[[Round], None] = lambda one: None,
 ) -> list[Round]:
-    """Each regime on a model of its own, one step of each in every round. Raises ZOError for too few rows."""
+    """One step of each regime in every round, each on what `load` gives it: models of their own where there are more.
+
+    Raises ZOError for too few rows.
+    """
     if len(rows) < config.batch_size:
         raise ZOError(f"A batch of {config.batch_size} needs as many examples; there are {len(rows)}.")
     trainers: dict[str, ZOTrainer] = {}

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
 _WORDS = 32
-"""64-bit words of noise a program makes; each is 64 signs."""
+"""64-bit words of noise that a program makes; each is 64 signs."""
 
 
 def add_signs(tensor: Tensor, key: int, scale: float) -> None:
-    """`tensor += scale * z(key)`: the same bits as app/zo/noise.py. `tensor` is contiguous and on a GPU."""
+    """`tensor += scale * z(key)`, in place: what `Rademacher.add_` in app/zo/noise.py does, bit for bit.
+
+    `tensor` is contiguous, on a GPU, and float32, bfloat16 or float16 (the sum is taken in float32); `key` is the word
+    as a signed number of 64 bits. Triton compiles at the first call, and raises RuntimeError without a C compiler.
+    """
     count = tensor.numel()
-    # As a signed word: what Triton takes for any key.
-    word = key - 2**64 if key >= 2**63 else key
-    _add_signs[(triton.cdiv(count, 64 * _WORDS),)](tensor, count, word, scale, _WORDS)
+    with torch.cuda.device(tensor.device):  # Triton launches on the current one
+        _add_signs[(triton.cdiv(count, 64 * _WORDS),)](tensor, count, key, scale, _WORDS)
 
 
+# The words are _GOLDEN, _FIRST and _SECOND of app/zo/noise.py: a kernel sees no globals of another module.
 @triton.jit(do_not_specialize=["key"])  # type: ignore[untyped-decorator]
 def _add_signs(pointer, count, key, scale, words: tl.constexpr):  # type: ignore[no-untyped-def]
     index = tl.program_id(0).to(tl.int64) * words + tl.arange(0, words)

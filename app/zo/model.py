@@ -22,7 +22,7 @@ _VOCABULARY_CHUNK = 2**24
 """Logits held at once where log-probabilities over the whole vocabulary are needed: 64 MB in float32."""
 _PADDING = 1.4
 """Rows share one attention call as long as it computes less than this times what they need."""
-_CALL = {"cpu": 2**12, "cuda": 2**22}
+_CALL, _CALL_ON_GPU = 2**12, 2**22
 """What another attention call costs, in scores (query times key): short rows are not worth a call of their own, and
 launching kernels costs a GPU more than computing padding does."""
 
@@ -346,7 +346,7 @@ def _view(segments: Sequence[tuple[Tensor, Tensor, int]], count: int, device: to
     groups: list[Group] = []
     inverse = torch.empty(count, dtype=torch.long)
     offset = 0
-    for members in _alike(segments, _CALL[device.type]):
+    for members in _alike(segments, _CALL if device.type == "cpu" else _CALL_ON_GPU):
         longest = max(len(q) for q, _, _ in members)
         widest = max(len(k) for _, k, _ in members)
         queries = torch.zeros(len(members), longest, dtype=torch.long)
@@ -366,7 +366,7 @@ def _view(segments: Sequence[tuple[Tensor, Tensor, int]], count: int, device: to
 
 
 def _alike(segments: Sequence[tuple[Tensor, Tensor, int]], call: int) -> list[list[tuple[Tensor, Tensor, int]]]:
-    """Rows of like lengths together, so that little padding is computed; `call` is what each group costs."""
+    """Rows of like lengths together, so that little padding is computed; `call` is what another group costs."""
     groups: list[list[tuple[Tensor, Tensor, int]]] = []
     needed = 0
     for segment in sorted(segments, key=lambda s: (len(s[0]), len(s[1]))):

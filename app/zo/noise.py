@@ -22,7 +22,7 @@ _MASK = 2**64 - 1
 _SIGN_BIT = -(2**31)
 _ONE = 0x3F800000
 _HAS_TRITON = find_spec("triton") is not None
-"""It comes with torch's builds for GPUs."""
+"""It comes with torch's builds for GPUs; without it torch's own operations do the same, some twenty times as slowly."""
 _CHUNK = 2**22
 """Elements made at once, so that noise for a large layer takes no memory of its size. Part of Gaussian's version."""
 
@@ -98,7 +98,7 @@ class Rademacher:
         if tensor.is_cuda and _HAS_TRITON:
             from app.zo.kernels import add_signs
 
-            add_signs(tensor, key, scale)
+            add_signs(tensor, _signed(key), scale)
             return
         flat = tensor.view(-1)
         for start in range(0, flat.numel(), _CHUNK):
