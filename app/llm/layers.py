@@ -1,7 +1,7 @@
 """Tuned layers as the engine takes them: each checked against the base model before it is put on.
 
-`SPATIAL_TUNED` says which is in service from the start. One that ships with the default model would lie in SHIPPED;
-there is none, because none was found better by reading (docs/tuned-model.md).
+`SPATIAL_TUNED` says which is in service from the start: by default the one that ships with the default model
+(docs/tuned-model.md).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from app.zo.layer import TunedLayer
 
 SHIPPED = Path(__file__).with_name("tuned")
-"""For the default model's own layer (layer.safetensors) and the seed log it came from (layer.zolog)."""
+"""The default model's own layer (layer.safetensors) and the seed log it came from (layer.zolog)."""
 
 _MEND = "Set SPATIAL_TUNED=off to write with the untuned model, or name a layer that was tuned on this one."
 

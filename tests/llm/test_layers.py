@@ -259,10 +259,29 @@ def test_model_info_names_the_layer(
     assert "SPATIAL_TUNED" in err
 
 
-def test_nothing_ships_and_the_layers_that_were_read_can_be_rebuilt() -> None:
+def test_the_default_model_ships_with_a_layer_of_its_dominant_block() -> None:
     from app.zo.layer import SeedLog
 
-    assert not any(layers.SHIPPED.glob("*"))
+    assert layers.configured(Settings()) == layers.SHIPPED
+    layer = layers.read(layers.SHIPPED, DEFAULT_SHA256)
+    assert layer.layers == (11,)
+    assert (layers.SHIPPED / "layer.safetensors").stat().st_size <= 8 * 2**20
+    SeedLog.load(layers.SHIPPED).verify(DEFAULT_SHA256)
+
+
+@pytest.mark.model
+def test_the_shipped_layer_is_what_its_seed_log_makes() -> None:
+    from app.zo.loading import load
+    from app.zo.master import rebuilt
+
+    model, _ = load(ModelStore(Settings()).default_folder())
+    same, _ = rebuilt(model, DEFAULT_SHA256, layers.SHIPPED)
+    assert same
+
+
+def test_the_layers_that_were_read_and_do_not_ship_can_be_rebuilt() -> None:
+    from app.zo.layer import SeedLog
+
     logs = sorted((PROJECT_ROOT / "benchmarks/results/layers").glob("*/layer.zolog"))
     assert [log.parent.name for log in logs] == ["unmarked-29-up", "zo-29-up-8e-3"]
     for log in logs:
