@@ -148,6 +148,15 @@ def test_every_switch_leaves_the_loss_as_the_full_forward_has_it(
     assert abs(plus - minus) > 100 * FLOAT32  # so that a probe that was never put in would show
 
 
+@pytest.mark.parametrize("call", [0, 2**22])
+def test_however_rows_share_attention_the_loss_is_the_full_forwards(build, letters, responses, monkeypatch, call):
+    """Rows of their own, and all in one call with padding, as on a GPU."""
+    monkeypatch.setattr("app.zo.model._CALL", call)
+    trainer = ZOTrainer(build(), ResponseLoss(letters), BASE)
+    loss, _ = trainer.evaluate(trainer.source(responses), len(responses))
+    assert loss == pytest.approx(_by_hand(build(), ResponseLoss(letters), responses), abs=FLOAT32)
+
+
 @pytest.mark.parametrize("config", [BASE, replace(BASE, both_signs=False), replace(BASE, **WHOLE)])
 def test_at_epsilon_0_the_difference_is_exactly_0(build, letters, choices, config):
     trainer = ZOTrainer(build(), OptionChoice(letters), config)
