@@ -21,6 +21,14 @@ const furniture = ({ width, height }) => [
   ...[8, height - 68].flatMap((top) => [[32, 120], [width - 120, width]].map(([left, right]) => ({ left, right, top, bottom: top + 24 }))),
 ];
 
+/** Where the whole draft's mark and its name stand (goal.js draws them). */
+function draftMark(project) {
+  const now = state.trajectory.at(-1);
+  if (!now) return [];
+  const { x, y } = project(now.engagement, now.exposition);
+  return [{ left: x - 36, right: x + 36, top: y - 13, bottom: y + 30 }];
+}
+
 const captions = el("div", { class: "captions", "aria-hidden": "true" });
 const view = svg("rect", { class: "map-view" });
 const dots = svg("g");
@@ -74,7 +82,7 @@ function place(versions, project, spots) {
   if (!level) return [];
   const handles = spots.map(({ x, y }) => ({ left: x - NODE, right: x + NODE, top: y - NODE, bottom: y + NODE }));
   const frame = { left: MARGIN.l + 4, top: MARGIN.t + 4, right: project.width - MARGIN.r - 4, bottom: project.height - MARGIN.b - 4 };
-  const taken = [...handles, ...furniture(project)];
+  const taken = [...handles, ...furniture(project), ...draftMark(project)];
   const at = new Map(spots.map((spot) => [spot.id, spot]));
   const drawn = [];
   for (const version of [...versions].sort(first)) {

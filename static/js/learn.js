@@ -81,7 +81,7 @@ function shippedRow() {
   if (!view.ships) return null;
   const current = view.choice === "default" && view.ready && view.in_service !== null;
   return row({
-    id: "default", title: "The layer that comes with it", about: "Tuned by its makers on worked examples of every strategy.", current,
+    id: "default", title: "The layer that comes with it", about: "Tuned by its makers on the model’s own answers, graded by reading.", current,
     action: current ? null : button("Put in service", "the layer that comes with it", "serve-default", () => choose("default", "serve-default", "The layer that comes with the model is in service.")),
   });
 }
