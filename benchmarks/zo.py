@@ -40,6 +40,7 @@ from app.zo.master import remove_lora, replay, tuned_parameters
 from app.zo.objective import encode_all, read_jsonl, sst2
 from app.zo.outliers import CALIBRATION, sensitivity
 from app.zo.rates import suggest_rate
+from app.zo.report import sweep_page
 from app.zo.sweep import sweep
 from app.zo.types import Diverged
 
@@ -179,14 +180,18 @@ def layers(arguments: argparse.Namespace) -> None:
 
 
 def sweep_layers(arguments: argparse.Namespace) -> None:
+    """Also a page that draws the losses above the activations: WORK/sweep-STEPS/sweep.html."""
     training, validation, _ = _sst2(arguments.sst2)
     model, tokenizer, base = _default(arguments)
     config = Config(layer=0, steps=arguments.steps, validate_every=max(1, arguments.steps // 4))
     out = arguments.work / f"sweep-{arguments.steps}"
     objective = OptionChoice(tokenizer)
     runs = _swept(arguments, model, base, objective, training, validation, config, out)
+    runs.sort(key=lambda run: run["layer"])
     _write(arguments, "zo-sweep", {"machine": measuring.machine(), "model": base.model_id, "steps": arguments.steps,
                              "runs": runs})  # fmt: skip
+    profile = find_dominant_layer(model, tokenizer, CALIBRATION)
+    sweep_page(base.model_id, profile, runs, out / "sweep.html")
 
 
 def corpus(arguments: argparse.Namespace) -> None:
