@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Mapping, Sequence
+from math import log10
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +95,13 @@ def _profile_figure(profile: LayerProfile) -> Any:
         ]
     )
     for bound in (LARGE, RATIO):
-        figure.add_hline(y=bound, line_dash="dot", annotation_text=f"{bound:g}")
-    figure.add_vline(x=profile.layer, line_dash="dash", annotation_text=f"block {profile.layer} ({profile.rule})")
+        figure.add_hline(y=bound, line_dash="dot")
+        # On a logarithmic axis Plotly takes a line's place in data, and an annotation's as its logarithm.
+        figure.add_annotation(
+            text=f"{bound:g}", x=1, xref="paper", xanchor="right", y=log10(bound), yanchor="bottom", showarrow=False
+        )
+    text = f"block {profile.layer} ({profile.rule})"
+    figure.add_vline(x=profile.layer, line_dash="dash", annotation_text=text, annotation_position="bottom right")
     figure.update_yaxes(type="log")
     _titled(figure, "Activations at each block's output", "block", "magnitude")
     return figure
