@@ -81,9 +81,8 @@ function lines(words, name, width) {
 
 /** The whole draft's own mark, and the way it has come. */
 function drawWay(group, project) {
+  if (!store.wholeDraft()) return;
   const points = state.trajectory.map((it) => project(it.engagement, it.exposition));
-  const placed = state.order.filter((id) => store.paragraphOf(id).on_canvas).length;
-  if (!points.length || placed < 2) return;
   const now = points.at(-1);
   if (state.ui.way && points.length > 1) {
     group.append(svg("polyline", { class: "draft-way", points: points.map(({ x, y }) => `${x},${y}`).join(" ") }));

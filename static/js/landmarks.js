@@ -23,7 +23,7 @@ const furniture = ({ width, height }) => [
 
 /** Where the whole draft's mark and its name stand (goal.js draws them). */
 function draftMark(project) {
-  const now = state.trajectory.at(-1);
+  const now = store.wholeDraft();
   if (!now) return [];
   const { x, y } = project(now.engagement, now.exposition);
   return [{ left: x - 36, right: x + 36, top: y - 13, bottom: y + 30 }];

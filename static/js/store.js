@@ -356,6 +356,8 @@ export function setTrajectory(points, leftOut) {
   changed("trajectory");
 }
 
+/** Where the whole draft stands; null until two paragraphs are placed, since one is its own mark. */
+export const wholeDraft = () => (state.order.filter((id) => paragraphOf(id).on_canvas).length < 2 ? null : state.trajectory.at(-1) || null);
 export const activeGoal = () => state.goals.find((goal) => goal.active) || null;
 
 // ── Muse ───────────────────────────────────────────────────────────────────────────────────────────────────────────
