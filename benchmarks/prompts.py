@@ -1,7 +1,8 @@
 """Prompt and plan designs compared: `python -m benchmarks.prompts run --design spliced --split test`, then `report`.
 
 One line of JSON a press goes to data/bench/prompts/, so that a run can be stopped and taken up again. What chooses
-among candidates is the placing scorer; what is reported is the independent one, which chooses nothing.
+among candidates is the placing scorer; what is reported is the independent one, which chooses nothing. The model writes
+with the layer that ships; SPATIAL_TUNED=off tries it untuned.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import typer
 
 from app.axes.scorer import BaseScorer, IndependentScorer, MiniLM
 from app.axes.types import Placement
+from app.llm import layers
 from app.llm.local import LocalEngine
 from app.llm.store import ModelStore
 from app.settings import Settings
@@ -92,17 +94,21 @@ def run(
     seeds: int = 1,
 ) -> None:
     """Press every label once a paragraph and write down what came."""
-    store = ModelStore(Settings())
+    settings = Settings()
+    store = ModelStore(settings)
+    engine = LocalEngine(store, tuned=layers.configured(settings))
+    tuned_id = engine.info().tuned_id
     reviser = Reviser(
-        LocalEngine(store),
+        engine,
         BaseScorer(store),
         MiniLM(store.minilm_folder()),
         full=design == "rewrite",
         book=book(design),
+        tuned_id=tuned_id,
     )
     independent = IndependentScorer(store)
     OUT.mkdir(parents=True, exist_ok=True)
-    path = OUT / f"{design}-{split}.jsonl"
+    path = OUT / f"{design}-{tuned_id or 'untuned'}-{split}.jsonl"
     done = {(r["label"], r["paragraph"], r["seed"]) for r in _read(path)}
     wanted = [x for x in reviser.book.labels if x.group != "any" and (not labels or x.id in labels.split(","))]
     with path.open("a", encoding="utf-8") as file:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Complaints, Server
-from tests.browser.desk import label, labels_wake_up, node, place_all, press_and_wait, results, type_into
+from tests.browser.desk import at_rest, label, labels_wake_up, node, place_all, press_and_wait, results, type_into
 
 Editor = Callable[..., Page]
 CENTRES = """() => [...document.querySelectorAll(".handles .node")].map((it) => {
@@ -49,7 +49,11 @@ def test_one_selection_runs_through_all_panes(scripted: Server, editor: Editor) 
     page.get_by_role("textbox", name="Paragraph 1", exact=True).click()
     expect(node(page, 1)).to_have_attribute("data-selected", "true")
     expect(page.locator("#opened h3")).to_contain_text("Paragraph 1")
-    page.locator("#history li button").first.hover()
+    expect(page.locator("#opened .spread")).to_be_visible()  # the reasons came: the history stays where it is now
+    labels_wake_up(page)
+    line = page.locator("#history li button").first
+    at_rest(page, line)
+    line.hover()
     expect(node(page, 1)).to_have_attribute("data-lit", "true")
 
 

@@ -109,9 +109,10 @@ def test_from_a_session_to_a_layer_in_service_and_back(
     expect(page.get_by_text("enough to tune a layer")).to_be_visible()
     expect(page.locator(".layer[aria-current=true]")).to_contain_text("The untuned model")
 
-    # A run may end with nothing better than where it began, and says so; then another seed is tried, as it advises.
-    for seed in range(4):
-        tuned = command(learning, "tune", "--steps", "20", "--rate", "0.01", "--batch-size", "4", "--seed", str(seed))
+    # Scripted words teach nothing that holds for other paragraphs, so that chance decides whether a run finds something to
+    # keep: of runs of four steps two in three do, whatever the others did. Longer ones of one session may all fail.
+    for seed in range(12):
+        tuned = command(learning, "tune", "--steps", "4", "--rate", "0.01", "--batch-size", "4", "--seed", str(seed))
         if "nothing to keep" not in tuned.stderr:
             break
     assert tuned.returncode == 0, tuned.stderr
