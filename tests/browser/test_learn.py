@@ -109,8 +109,8 @@ def test_from_a_session_to_a_layer_in_service_and_back(
     expect(page.get_by_text("enough to tune a layer")).to_be_visible()
     expect(page.locator(".layer[aria-current=true]")).to_contain_text("The untuned model")
 
-    # Scripted words teach nothing that holds for other paragraphs, so that chance decides whether a run finds something to
-    # keep: of runs of four steps two in three do, whatever the others did. Longer ones of one session may all fail.
+    # Scripted words teach nothing that holds for other paragraphs, so that chance decides whether a run finds something
+    # to keep: of runs of four steps two in three do, whatever the others did. Longer ones of one session may all fail.
     for seed in range(12):
         tuned = command(learning, "tune", "--steps", "4", "--rate", "0.01", "--batch-size", "4", "--seed", str(seed))
         if "nothing to keep" not in tuned.stderr:

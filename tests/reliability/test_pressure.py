@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -63,7 +62,8 @@ def wait_for(what: Any) -> None:
 
 
 def test_a_flooded_queue_refuses_at_once_and_saves_go_on(tmp_path: Path) -> None:
-    with Server(tmp_path, None, "--delay", "0.3", SPATIAL_QUEUE_BOUND=str(BOUND)) as server:
+    # A word takes longer than a client waits for an answer: no place gets free, and what waits for one fails.
+    with Server(tmp_path, None, "--delay", "45", SPATIAL_QUEUE_BOUND=str(BOUND)) as server:
         desks = [Desk(server) for _ in range(10 * BOUND)]
         positions: list[int] = []
 
@@ -75,11 +75,9 @@ def test_a_flooded_queue_refuses_at_once_and_saves_go_on(tmp_path: Path) -> None
             except httpx2.TransportError:
                 pass  # the server is stopped under those who still wait
 
-        taken, refused, seconds = 0, 0, []
+        taken, refused = 0, 0
         for desk in desks:
-            began = time.perf_counter()
             answer = desk.ask()
-            took = time.perf_counter() - began
             if answer.status_code == 201:
                 taken += 1
                 threading.Thread(target=follow, args=(desk, answer.json()["id"]), daemon=True).start()
@@ -89,17 +87,11 @@ def test_a_flooded_queue_refuses_at_once_and_saves_go_on(tmp_path: Path) -> None
                 assert int(answer.headers["Retry-After"]) >= 1
                 assert answer.json()["detail"].endswith(".")
                 refused += 1
-                seconds.append(took)
         assert taken in (BOUND, BOUND + 1)
         assert refused == len(desks) - taken
-        assert statistics.median(seconds) < 1, "refused at once, not when a place is free"
-        assert any(position >= 1 for position in positions), "nobody was told a place in the queue"
-        saved = []
+        wait_for(lambda: any(position >= 1 for position in positions))  # somebody is told a place in the queue
         for n, desk in enumerate(desks):
-            began = time.perf_counter()
             assert desk.save(f"Saved {n} while the queue was full.").status_code == 200
-            saved.append(time.perf_counter() - began)
-        assert statistics.median(saved) < 1, "saving does not queue behind the model"
 
 
 def test_a_writer_who_leaves_frees_the_slot(tmp_path: Path) -> None:
