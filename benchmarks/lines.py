@@ -8,7 +8,7 @@ from typing import Any
 
 
 def read_lines(path: Path) -> list[Any]:
-    """None where there is no file yet."""
+    """Empty where there is no file yet."""
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
 
 

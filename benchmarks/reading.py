@@ -308,13 +308,11 @@ def verdict(given: argparse.Namespace) -> None:
     lost = Counter(p["lost_without_answer"] for p in closed["pairs"] if p["lost_without_answer"])
     questions = {}
     for q, question in enumerate(("true", "strategy", "specific", "fluent", "keep")):
-        found = Counter(picked[q] for picked in firsts.values())
+        counts = Counter(picked[q] for picked in firsts.values())
         if q == 4:
-            found.update({"tuned": lost["base"], "base": lost["tuned"], "tie": sum(p["tie"] for p in closed["pairs"])})
-        wins, losses = found["tuned"], found["base"]
-        questions[question] = {
-            "wins": wins, "losses": losses, "ties": found["tie"], **_tested(wins, losses),
-        }  # fmt: skip
+            counts.update({"tuned": lost["base"], "base": lost["tuned"], "tie": sum(p["tie"] for p in closed["pairs"])})
+        wins, losses = counts["tuned"], counts["base"]
+        questions[question] = {"wins": wins, "losses": losses, "ties": counts["tie"], **_tested(wins, losses)}
     found = {
         "judged": len(firsts), "questions": questions, "marks": marks, "labels": by_label,
         "said_the_same_twice": [sum(twice), len(twice)],
