@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,9 +35,13 @@ from app.writing.candidates import Ask, Parent
 from app.writing.revise import draw_seed
 from app.writing.strategies import Book, load_book
 from app.zo.loading import load
-from benchmarks.tuned import RESULTS, WORK, after, alone, read_lines, written
+from benchmarks.lines import append_line, read_lines
+from benchmarks.reading import alone
+from benchmarks.tuning import RESULTS, WORK, after, kept_apart, written
 
 STRATEGIES_EACH, DRAWS, CHECKS = 8, 4, 2
+ONE_IN = 5
+"""One in so many of the topics to train on is kept apart, to check by."""
 _AT_ONCE, _A_SHEET = 4, 80
 _LEARNT, _CHECKED = 7, 8
 """Keep the seeds of the draws to learn from and of those to check by apart."""
@@ -61,17 +64,12 @@ def asks(book: Book) -> Iterator[tuple[str, str, Ask, Parent]]:
             yield f"{e.row.topic}/{strategy.id}", e.row.topic, asked, parent
 
 
-def kept_apart(topic: str) -> bool:
-    """A fifth of the topics to train on is not trained on, but checked by."""
-    return zlib.crc32(topic.encode()) % 5 == 0
-
-
 def draw(given: argparse.Namespace) -> None:
     _draw(given.share, "drawn", list(asks(load_book())), DRAWS, _LEARNT)
 
 
 def check(given: argparse.Namespace) -> None:
-    apart = [one for one in asks(load_book()) if kept_apart(one[1])]
+    apart = [one for one in asks(load_book()) if kept_apart(one[1], ONE_IN)]
     _draw(given.share, f"screen-{given.of or 'base'}", apart, CHECKS, _CHECKED, given.of)
 
 
@@ -93,14 +91,13 @@ def _draw(
             for turn in range(count)
         ]
         texts = written(engine, draws)
-        with path.open("a") as file:
-            for i, (_, (id, topic, asked, parent)) in enumerate(batch):
-                answers = [
-                    [answer, candidates.degenerate(answer, asked, parent, finish)]
-                    for answer, finish in texts[i * count : (i + 1) * count]
-                ]
-                file.write(json.dumps({"id": id, "topic": topic, "strategy": asked.strategy.id,
-                                       "prefill": asked.prompt.prefill, "answers": answers}) + "\n")  # fmt: skip
+        for i, (_, (id, topic, asked, parent)) in enumerate(batch):
+            answers = [
+                [answer, candidates.degenerate(answer, asked, parent, finish)]
+                for answer, finish in texts[i * count : (i + 1) * count]
+            ]
+            append_line(path, {"id": id, "topic": topic, "strategy": asked.strategy.id,
+                               "prefill": asked.prompt.prefill, "answers": answers})  # fmt: skip
         print(start, len(left), flush=True)
 
 
@@ -150,7 +147,7 @@ def pairs(given: argparse.Namespace) -> None:
     told: dict[str, list[dict[str, Any]]] = {}
 
     def add(kind: str, topic: str, raw: dict[str, Any]) -> None:
-        told.setdefault(f"{kind}-{'checked' if kept_apart(topic) else 'train'}", []).append(raw)
+        told.setdefault(f"{kind}-{'checked' if kept_apart(topic, ONE_IN) else 'train'}", []).append(raw)
 
     for line in read_lines(GRADES):
         prompt = requests[line["id"]].prompt

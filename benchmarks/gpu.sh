@@ -2,7 +2,7 @@
 # What docs/zo.md states of a GPU, on one with 80 GB:
 #
 #   bash benchmarks/gpu.sh timings SST2                   some three minutes, with nothing beside it
-#   python -m benchmarks.tuned data --out CORPUS
+#   python -m benchmarks.tuning data --out CORPUS
 #   bash benchmarks/gpu.sh runs    SST2 CORPUS [SECONDS]  side by side; what is cut off goes on when it is started again
 #
 # SST2 holds train.tsv and dev.tsv. All goes to WORK (data/zo), results to WORK/results: copy what is to be published.

@@ -10,7 +10,6 @@ results/graded-runs.jsonl; the layer and its seed log are in OUT/NAME.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from app.zo import bench as measuring
 from app.zo.loading import load
 from app.zo.objective import Example, read_jsonl
 from app.zo.types import Diverged
+from benchmarks.lines import append_line, read_lines
 
 RUNS = PROJECT_ROOT / "benchmarks/results/graded-runs.jsonl"
 
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--out", type=Path, default=PROJECT_ROOT / "data/bench/tuned")
     given = parser.parse_args()
-    if RUNS.exists() and any(json.loads(line)["name"] == given.name for line in RUNS.read_text().splitlines()):
+    if any(run["name"] == given.name for run in read_lines(RUNS)):
         raise SystemExit(f"There is a run {given.name} in {RUNS} already.")
     found = ModelStore(Settings()).resolve("default")
     model, tokenizer = load(found.folder, device=given.device)
@@ -103,8 +103,7 @@ def main() -> None:
         result.tuned.apply(fresh)
         told |= {**result.as_json(), "validations": [asdict(v) for v in result.validations],
                  "after": margin(fresh, tokenizer, pairs)}  # fmt: skip
-    with RUNS.open("a") as file:
-        file.write(json.dumps(told) + "\n")
+    append_line(RUNS, told)
     print(told.get("after"), flush=True)
 
 

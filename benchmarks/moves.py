@@ -21,8 +21,9 @@ from app.axes.scorer import BaseScorer
 from app.llm.store import ModelStore
 from app.settings import Settings
 from app.writing.why import MOVES
+from benchmarks.lines import read_lines
 from benchmarks.machine import machine
-from benchmarks.prompts import OUT, _read, move, paragraphs
+from benchmarks.prompts import OUT, move, paragraphs
 
 KEPT = Path(__file__).with_name("moves.jsonl")
 app = typer.Typer(help=__doc__)
@@ -33,7 +34,7 @@ def collect(design: str = "spliced", split: str = "test") -> None:
     """Keep the texts of a run of benchmarks.prompts."""
     rows = [
         {"label": run["label"], "paragraph": run["paragraph"], "split": split, "text": version["text"]}
-        for run in _read(OUT / f"{design}-{split}.jsonl")
+        for run in read_lines(OUT / f"{design}-{split}.jsonl")
         for version in run["versions"].values()
     ]
     lines = [json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows]
@@ -46,7 +47,7 @@ def measure() -> None:
     """Place them, and write the table."""
     scorer = BaseScorer(ModelStore(Settings()))
     parents = {row["id"]: row["text"] for split in ("design", "test") for row in paragraphs(split)}
-    rows = _read(KEPT)
+    rows = read_lines(KEPT)
     texts = list(dict.fromkeys([*parents.values(), *(row["text"] for row in rows)]))
     placed = dict(zip(texts, scorer.score(texts), strict=True))
     ways: dict[str, list[tuple[float, float]]] = defaultdict(list)

@@ -24,6 +24,7 @@ from app.settings import Settings
 from app.text import facts
 from app.writing.revise import Dropped, Finished, Landed, Reviser, Token, gain
 from app.writing.strategies import Book, Label, load_book
+from benchmarks.lines import read_lines
 
 HERE = Path(__file__).parent
 OUT = Settings().data_dir / "bench" / "prompts"
@@ -109,7 +110,7 @@ def run(
     independent = IndependentScorer(store)
     OUT.mkdir(parents=True, exist_ok=True)
     path = OUT / f"{design}-{tuned_id or 'untuned'}-{split}.jsonl"
-    done = {(r["label"], r["paragraph"], r["seed"]) for r in _read(path)}
+    done = {(r["label"], r["paragraph"], r["seed"]) for r in read_lines(path)}
     wanted = [x for x in reviser.book.labels if x.group != "any" and (not labels or x.id in labels.split(","))]
     with path.open("a", encoding="utf-8") as file:
         for seed in range(seeds):
@@ -121,10 +122,6 @@ def run(
                     row |= {"label": label.id, "paragraph": paragraph["id"], "seed": seed}
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
                     file.flush()
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
 
 
 EXAMPLE_WORDS = ("macrophage", "windbreak", "janitor", "plaster", "vacuum cleaner")
@@ -184,7 +181,7 @@ def report(split: str = "design", by: Annotated[str, typer.Option(help="label, s
     """The tables of docs/prompts.md, from what `run` wrote."""
     texts = {p["id"]: p["text"] for p in paragraphs(split)}
     for path in sorted(OUT.glob(f"*-{split}.jsonl")):
-        rows = _read(path)
+        rows = read_lines(path)
         typer.echo(f"\n### {path.stem}")
         for key, value in summary(rows, texts).items():
             typer.echo(f"| {key} | {value} |")

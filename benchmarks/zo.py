@@ -7,7 +7,7 @@
     python -m benchmarks.zo quality --sst2 FOLDER --work FOLDER [--steps 200] [--seeds 0,1,2]
     python -m benchmarks.zo layers  --sst2 FOLDER
     python -m benchmarks.zo sweep_layers --sst2 FOLDER --work FOLDER [--steps 200]
-    python -m benchmarks.zo corpus  --corpus FILE --held-out FILE --work FOLDER   (benchmarks.tuned data makes both)
+    python -m benchmarks.zo corpus  --corpus FILE --held-out FILE --work FOLDER   (benchmarks.tuning data makes both)
     python -m benchmarks.zo table   [--steps 600]
 
 FOLDER holds SST-2's train.tsv and dev.tsv (sentence, tab, 0 or 1). Every part can be interrupted and started again:
@@ -43,6 +43,7 @@ from app.zo.rates import suggest_rate
 from app.zo.report import sweep_page
 from app.zo.sweep import sweep
 from app.zo.types import Diverged
+from benchmarks.lines import append_line, read_lines
 
 RESULTS = PROJECT_ROOT / "benchmarks/results"
 TRAINING, VALIDATION = 1000, 200
@@ -81,7 +82,7 @@ def speed(arguments: argparse.Namespace) -> None:
         measuring.bench_config(block, 16), arguments.rounds, arguments.regimes,
         lambda one: _append(lines, {"machine": measuring.machine(), "regimes": one}),
     )  # fmt: skip
-    rounds = [line["regimes"] for line in _lines(lines)]
+    rounds = [line["regimes"] for line in read_lines(lines)]
     times = measuring.medians(rounds)
     facts = {"machine": measuring.machine(), "model": base.model_id, "layer": block, "batch_size": 16}
     _write(arguments, "zo-speed", {**facts, "rounds": len(rounds), "regimes": times, **measuring.ratios(times)})
@@ -107,7 +108,7 @@ def quality(arguments: argparse.Namespace) -> None:
     ]
     for name, rate, seed in runs:
         if any((run["method"], run["rate"], run["seed"], run["steps"]) == (name, rate, seed, arguments.steps)
-               for run in _lines(lines)):  # fmt: skip
+               for run in read_lines(lines)):  # fmt: skip
             continue
         _append(lines, _quality_run(name, rate, seed, arguments, data))
 
@@ -223,7 +224,7 @@ def table(arguments: argparse.Namespace) -> None:
     costs = json.loads((arguments.results / "zo-speed.json").read_text())["regimes"]
     charged = {"dominant": "ours", "mezo": "mezo", "lora": "lora", "adamw": "adamw"}
     runs: dict[tuple[str, float], list[dict[str, Any]]] = {}
-    for run in _lines(arguments.results / "zo-quality.jsonl"):
+    for run in read_lines(arguments.results / "zo-quality.jsonl"):
         if run["steps"] == arguments.steps:
             runs.setdefault((run["method"], run["rate"]), []).append(run)
     print("| | rate | seeds | best steps | validation loss | dev loss | dev accuracy, by seed | mean "
@@ -274,13 +275,8 @@ def _tell(told: dict[str, Any]) -> Any:
     return tell
 
 
-def _lines(path: Path) -> list[Any]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
 def _append(path: Path, value: Any) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(value) + "\n")
+    append_line(path, value)
     print(json.dumps(value), flush=True)
 
 
