@@ -3,7 +3,8 @@
 `collect` keeps the versions that `python -m benchmarks.prompts run --design spliced --split test` made, in
 benchmarks/moves.jsonl: every version that was shown, not the best of a press, which the scorer chose. `measure` places
 them and their paragraphs by the scorer in use and writes app/writing/moves.json, which *Why here?* falls back on. It
-takes a minute or two, and has to be run after every change of the scorer's weights.
+takes a minute or two, and has to be run after every change of the scorer's weights; both are after a change of the layer
+that ships.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from app.settings import Settings
 from app.writing.why import MOVES
 from benchmarks.lines import read_lines
 from benchmarks.machine import machine
-from benchmarks.prompts import OUT, move, paragraphs
+from benchmarks.prompts import kept, move, paragraphs, writer
 
 KEPT = Path(__file__).with_name("moves.jsonl")
 app = typer.Typer(help=__doc__)
@@ -32,9 +33,11 @@ app = typer.Typer(help=__doc__)
 @app.command()
 def collect(design: str = "spliced", split: str = "test") -> None:
     """Keep the texts of a run of benchmarks.prompts."""
+    tuned_id = writer().info().tuned_id
+    known = {"split": split, "tuned_id": tuned_id}
     rows = [
-        {"label": run["label"], "paragraph": run["paragraph"], "split": split, "text": version["text"]}
-        for run in read_lines(OUT / f"{design}-{split}.jsonl")
+        {"label": run["label"], "paragraph": run["paragraph"], "text": version["text"], **known}
+        for run in read_lines(kept(design, split, tuned_id))
         for version in run["versions"].values()
     ]
     lines = [json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows]
@@ -59,8 +62,10 @@ def measure() -> None:
         (x, dx), (y, dy) = ((statistics.mean(side), statistics.stdev(side)) for side in zip(*moves, strict=True))
         labels[label] = {"engagement": round(x, 1), "exposition": round(y, 1), "n": len(moves)}
         typer.echo(f"| {label} | {len(moves)} | {x:+.1f} ± {dx:.1f} | {y:+.1f} ± {dy:.1f} |")
+    (tuned_id,) = {row["tuned_id"] for row in rows}
     table = {
         "scorer_id": scorer.scorer_id,
+        "tuned_id": tuned_id,
         "made": {"command": "python -m benchmarks.moves measure", "date": f"{datetime.now(UTC):%Y-%m-%d}", **machine()},
         "labels": labels,
     }

@@ -45,6 +45,16 @@ def book(design: str) -> Book:
     return base.model_copy(update={"labels": labels})
 
 
+def writer() -> LocalEngine:
+    """With the layer that is in service by the settings."""
+    settings = Settings()
+    return LocalEngine(ModelStore(settings), tuned=layers.configured(settings))
+
+
+def kept(design: str, split: str, tuned_id: str | None) -> Path:
+    return OUT / f"{design}-{tuned_id or 'untuned'}-{split}.jsonl"
+
+
 def paragraphs(split: str) -> list[dict[str, str]]:
     rows = [json.loads(line) for line in (HERE / "paragraphs.jsonl").read_text("utf-8").splitlines()]
     return [row for row in rows if row["split"] == split]
@@ -95,9 +105,7 @@ def run(
     seeds: int = 1,
 ) -> None:
     """Press every label once a paragraph and write down what came."""
-    settings = Settings()
-    store = ModelStore(settings)
-    engine = LocalEngine(store, tuned=layers.configured(settings))
+    store, engine = ModelStore(Settings()), writer()
     tuned_id = engine.info().tuned_id
     reviser = Reviser(
         engine,
@@ -109,7 +117,7 @@ def run(
     )
     independent = IndependentScorer(store)
     OUT.mkdir(parents=True, exist_ok=True)
-    path = OUT / f"{design}-{tuned_id or 'untuned'}-{split}.jsonl"
+    path = kept(design, split, tuned_id)
     done = {(r["label"], r["paragraph"], r["seed"]) for r in read_lines(path)}
     wanted = [x for x in reviser.book.labels if x.group != "any" and (not labels or x.id in labels.split(","))]
     with path.open("a", encoding="utf-8") as file:

@@ -420,11 +420,14 @@ def test_every_reason_has_words() -> None:
     assert names <= set(re.findall(r"^  (\w+): \[", table, re.MULTILINE))
 
 
-def test_the_shipped_table_is_of_the_shipped_scorer() -> None:
+def test_the_shipped_table_is_of_the_shipped_scorer_and_layer() -> None:
     from app.axes.scorer import BaseScorer
+    from app.llm.layers import SHIPPED
     from app.writing.strategies import load_book
     from app.writing.why import MOVES, benchmark
+    from app.zo.layer import DELTA_NAME, TunedLayer
 
     table = json.loads(MOVES.read_text("utf-8"))
     assert table["scorer_id"] == BaseScorer(None).scorer_id, "python -m benchmarks.moves makes it anew"  # type: ignore[arg-type]
+    assert table["tuned_id"] == TunedLayer.load(SHIPPED / DELTA_NAME).tuned_id, "collect, then measure"
     assert {move.label for move in benchmark(table["scorer_id"])} <= {label.id for label in load_book().labels}
