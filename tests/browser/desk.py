@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
+NEW_DRAFT = """async (text) => {
+  const headers = { "Content-Type": "application/json" };
+  const answer = await fetch("/api/drafts", { method: "POST", headers, body: JSON.stringify({ text }) });
+  return `/drafts/${(await answer.json()).id}`;
+}"""
+
+
+def new_draft(page: Page, *paragraphs: str) -> str:
+    """Of these paragraphs, for the same writer; the path of its page."""
+    return str(page.evaluate(NEW_DRAFT, "\n\n".join(paragraphs)))
+
 
 def paragraph(page: Page, number: int) -> Locator:
     return page.get_by_role("textbox", name=f"Paragraph {number}", exact=True)

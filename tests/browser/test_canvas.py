@@ -7,7 +7,17 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Complaints, Server
-from tests.browser.desk import at_rest, label, labels_wake_up, node, place_all, press_and_wait, results, type_into
+from tests.browser.desk import (
+    at_rest,
+    label,
+    labels_wake_up,
+    new_draft,
+    node,
+    place_all,
+    press_and_wait,
+    results,
+    type_into,
+)
 
 Editor = Callable[..., Page]
 CENTRES = """() => [...document.querySelectorAll(".handles .node")].map((it) => {
@@ -132,19 +142,11 @@ def test_typing_on_a_placed_paragraph_measures_it_again(scripted: Server, editor
     assert node(page, 1).get_attribute("aria-label") != was
 
 
-NEW_DRAFT = """async (text) => {
-  const headers = { "Content-Type": "application/json" };
-  const answer = await fetch("/api/drafts", { method: "POST", headers, body: JSON.stringify({ text }) });
-  return (await answer.json()).id;
-}"""
-
-
 def test_a_long_draft_comes_onto_the_canvas_piece_by_piece(scripted: Server, editor: Editor) -> None:
     page = editor(scripted)
     texts = [f"Cell {i} divides." for i in range(23)]
     texts[:10] = ["2026"] * 10  # a whole piece without a word in it must not keep the others away
-    draft = page.evaluate(NEW_DRAFT, "\n\n".join(texts))
-    page = editor(scripted, context=page.context, path=f"/drafts/{draft}")
+    page = editor(scripted, context=page.context, path=new_draft(page, *texts))
     asked: list[int] = []
     page.on(
         "request",
