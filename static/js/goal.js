@@ -185,6 +185,8 @@ function choose(name) {
   announce(`${name}: ${audience.reason} ${regionWords(wanted)}. Arrow keys move the region, Shift and arrow keys resize it.`);
 }
 
+const choices = () => audiences.map((it) => el("option", { value: it.name }, it.name));
+
 /** Into Goal mode: a crosshair, a region to drag, a name to give. Panning rests meanwhile. */
 export function enter(name = "") {
   closePop();
@@ -199,7 +201,7 @@ export function enter(name = "") {
     oninput: () => { named = field.value; drawAgain(); },
   });
   const menu = el("select", { "aria-label": "Start from an audience", onchange: () => choose(menu.value) },
-    el("option", { value: "" }, "Start from an audience…"), audiences.map((it) => el("option", { value: it.name }, it.name)));
+    el("option", { value: "" }, "Start from an audience…"), choices());
   const card = el("form", { class: "goal-card", "aria-label": "Goal mode", onsubmit: (event) => { event.preventDefault(); keep(); } },
     el("p", {}, "Drag where this draft should land, or "), menu, reason,
     el("div", { class: "row" }, field,
@@ -211,7 +213,7 @@ export function enter(name = "") {
     byId("goal-button").setAttribute("aria-pressed", "false");
     drawAgain();
   } });
-  mode = { pad, card, region, field, reason };
+  mode = { pad, card, region, field, reason, menu };
   byId("goal-button").setAttribute("aria-pressed", "true");
   if (name) {
     menu.value = name;
@@ -334,6 +336,8 @@ export async function start() {
   store.on("versions draft", followSoon);
   try {
     audiences = await get("/api/audiences");
+    mode?.menu.append(...choices());
+    if (pop) fillPop();
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem; // a goal can be drawn without them
   }
