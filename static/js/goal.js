@@ -2,8 +2,9 @@
 import { get, post, Problem, remove } from "./api.js";
 import { addLayer, placeAt, reveal } from "./canvas.js";
 import { announce, byId, el, icon, svg } from "./dom.js";
+import { nameOfMark } from "./geometry.js";
 import { begin } from "./mode.js";
-import { redress } from "./nodes.js";
+import { allSpots, HALF, redress } from "./nodes.js";
 import { notice } from "./notices.js";
 import { showPane } from "./panes.js";
 import * as store from "./store.js";
@@ -91,7 +92,8 @@ function drawWay(group, project) {
   group.append(
     svg("circle", { class: "draft-mark", cx: now.x, cy: now.y, r: 9 }),
     svg("path", { class: "draft-mark", d: `M${now.x - 13} ${now.y}h8M${now.x + 5} ${now.y}h8M${now.x} ${now.y - 13}v8M${now.x} ${now.y + 5}v8` }));
-  const words = svg("text", { class: "draft-name", x: now.x, y: now.y + 25 });
+  const at = nameOfMark(now, allSpots(), HALF, project);
+  const words = svg("text", { class: "draft-name", x: (at.left + at.right) / 2, y: at.bottom - 4 });
   words.textContent = "whole draft";
   group.append(words);
 }

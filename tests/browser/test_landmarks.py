@@ -61,7 +61,9 @@ def test_words_beside_a_node_leave_room_for_the_mark_of_the_whole_draft(scripted
     expect(words).to_have_attribute("data-side", "left")
     marked = box_of(mark)
     assert not overlap(box_of(words), marked)
-    assert not overlap(box_of(words), box_of(page.locator(".draft-name")))
+    name = box_of(page.locator(".draft-name"))
+    assert not overlap(box_of(words), name)
+    assert not overlap(box_of(node(page, 1)), name), "no node lies on the name of the mark"
 
     page.locator(".paragraph").nth(1).hover()
     page.get_by_role("button", name="Take paragraph 2 off the canvas").click()
