@@ -313,6 +313,7 @@ function followSoon() {
   fetching = setTimeout(async () => {
     try {
       const way = await get(`/api/drafts/${state.draft.id}/trajectory`);
+      if (now !== standing()) return; // asked anew since, and that answer may have come first
       store.setTrajectory(way.points, way.left_out);
       known = now;
     } catch (problem) {
