@@ -2,7 +2,9 @@
 
 `python -m tests.scripted --port 8124 --data-dir DIR [--delay 0.03] [--fault stall --fault-at 5] [--broken-model]`
 
-A running server's faults are changed by writing DIR/fault.json, e.g. {"kind": "reset", "at": "last", "times": 1}.
+A running server's faults are changed by writing DIR/fault.json, e.g. {"kind": "reset", "at": "last", "times": 1}. Its
+seeds begin anew with the number in DIR/seed. While DIR/hold-model is there the model does not load, while
+DIR/hold-scorer is there the scorer neither loads nor places anything.
 """
 
 from __future__ import annotations
@@ -53,6 +55,12 @@ Kind = Literal["none", "reset", "stall", "hang", "crash", "memory", "empty"]
 HANG_SECONDS = 20.0
 
 
+def held(file: Path | None) -> None:
+    """Wait while there is such a file: what a test looks at lasts as long as the test needs it."""
+    while file is not None and file.exists():
+        time.sleep(0.02)
+
+
 @dataclass
 class Fault:
     """What goes wrong in a stream. `at`: after so many words of all answers together, or before the `last` one.
@@ -81,10 +89,11 @@ class ScriptedEngine:
         load_seconds: float = 0.0,
         control: Path | None = None,
         model: str | None = None,
+        hold: Path | None = None,
     ) -> None:
         """With `model`, a folder or `default`, it goes by that model's name and hash, and checks layers against it."""
         self.delay, self.fault, self.broken, self.load_seconds = delay, fault or Fault(), broken, load_seconds
-        self.control = control
+        self.control, self.hold = control, hold
         self.active = 0
         """Streams that have not ended: nobody may leave one behind."""
         self._lock = threading.Lock()
@@ -110,6 +119,7 @@ class ScriptedEngine:
 
     def load(self) -> None:
         time.sleep(self.load_seconds)
+        held(self.hold)
         self._refuse_if_broken()
 
     def close(self) -> None:
@@ -220,8 +230,8 @@ class ScriptedScorer:
     UP = ("research", "scientist", "finding", "result", "suggest", "mean", "because", "reason", "%", "°", "example")
     RIGHT = ("like", "imagine", "picture", "you", "think", "story", "people", "?", "!", "day", "every")
 
-    def __init__(self, scale: int = 1, delay: float = 0.0, load_seconds: float = 0.0) -> None:
-        self.scale, self.delay, self.load_seconds = scale, delay, load_seconds
+    def __init__(self, scale: int = 1, delay: float = 0.0, load_seconds: float = 0.0, hold: Path | None = None) -> None:
+        self.scale, self.delay, self.load_seconds, self.hold = scale, delay, load_seconds, hold
 
     @property
     def scorer_id(self) -> str:
@@ -229,9 +239,11 @@ class ScriptedScorer:
 
     def load(self) -> None:
         time.sleep(self.load_seconds)
+        held(self.hold)
 
     def score(self, texts: Sequence[str]) -> list[Placement]:
         time.sleep(self.delay * len(texts))
+        held(self.hold)
         return [self._place(text) for text in texts]
 
     def explain(self, text: str) -> Explanation:
@@ -318,7 +330,15 @@ def main() -> None:
     parser.add_argument("--model", help="Goes by the name and hash of this one.")
     parser.add_argument("--seed", type=int, default=0, help="of the seeds that generations are given")
     given = parser.parse_args()
-    secrets.randbits = random.Random(given.seed).getrandbits
+    rng, again = random.Random(given.seed), given.data_dir / "seed"
+
+    def randbits(k: int) -> int:
+        if again.exists():
+            rng.seed(int(again.read_text()))
+            again.unlink()
+        return rng.getrandbits(k)
+
+    secrets.randbits = randbits
     at = "last" if given.fault_at == "last" else int(given.fault_at)
     engine = ScriptedEngine(
         given.delay,
@@ -327,8 +347,9 @@ def main() -> None:
         load_seconds=given.load_seconds,
         control=given.data_dir / "fault.json",
         model=given.model,
+        hold=given.data_dir / "hold-model",
     )
-    scorer = ScriptedScorer(given.scale, given.scorer_delay, given.load_seconds)
+    scorer = ScriptedScorer(given.scale, given.scorer_delay, given.load_seconds, given.data_dir / "hold-scorer")
     # Everything else as the environment has it.
     settings = Settings(data_dir=given.data_dir, port=given.port)
     if given.model is not None:

@@ -363,6 +363,8 @@ export function start() {
     drawArrow();
     if (hidden || handles.spotOf(state.selected)?.stacked) drawSoon();
   });
+  // The whole draft's mark has come or moved: the words beside the nodes make room for it.
+  store.on("trajectory", () => drawSoon({ moves: true }));
   store.on("picked", handles.redress);
   store.on("armed", drawArrow);
   const redrawForTheme = () => drawSoon();

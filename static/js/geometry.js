@@ -117,6 +117,18 @@ export function free({ x, y }, { width, height }, half, frame, taken) {
   return null;
 }
 
+const NAME = { width: 68, height: 15 };
+const AROUND = { below: [0, 29], above: [0, -14], right: [17 + NAME.width / 2, 8], left: [-17 - NAME.width / 2, 8] };
+
+/** The box of a mark's words: under it, else where in the frame the nodes (half a side: `half`) lie on them least. */
+export function nameOfMark({ x, y }, spots, half, { width, height }) {
+  const boxes = Object.values(AROUND).map(([dx, dy]) => ({ left: x + dx - NAME.width / 2, right: x + dx + NAME.width / 2, top: y + dy - NAME.height, bottom: y + dy }));
+  const inside = (box) => box.left >= 0 && box.right <= width && box.top >= 0 && box.bottom <= height;
+  const shared = (from, to, middle) => Math.max(0, Math.min(to, middle + half) - Math.max(from, middle - half));
+  const covered = (box) => spots.reduce((sum, it) => sum + shared(box.left, box.right, it.x) * shared(box.top, box.bottom, it.y), 0);
+  return boxes.filter(inside).sort((a, b) => covered(a) - covered(b))[0] ?? boxes[0];
+}
+
 const HEADINGS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
 
 /** The nearest spot from `from` in an arrow key's direction; what lies aside counts double. Null where none is. */

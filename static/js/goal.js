@@ -2,8 +2,9 @@
 import { get, post, Problem, remove } from "./api.js";
 import { addLayer, placeAt, reveal } from "./canvas.js";
 import { announce, byId, el, icon, svg } from "./dom.js";
+import { nameOfMark } from "./geometry.js";
 import { begin } from "./mode.js";
-import { redress } from "./nodes.js";
+import { allSpots, HALF, redress } from "./nodes.js";
 import { notice } from "./notices.js";
 import { showPane } from "./panes.js";
 import * as store from "./store.js";
@@ -91,7 +92,8 @@ function drawWay(group, project) {
   group.append(
     svg("circle", { class: "draft-mark", cx: now.x, cy: now.y, r: 9 }),
     svg("path", { class: "draft-mark", d: `M${now.x - 13} ${now.y}h8M${now.x + 5} ${now.y}h8M${now.x} ${now.y - 13}v8M${now.x} ${now.y + 5}v8` }));
-  const words = svg("text", { class: "draft-name", x: now.x, y: now.y + 25 });
+  const at = nameOfMark(now, allSpots(), HALF, project);
+  const words = svg("text", { class: "draft-name", x: (at.left + at.right) / 2, y: at.bottom - 4 });
   words.textContent = "whole draft";
   group.append(words);
 }
@@ -185,6 +187,8 @@ function choose(name) {
   announce(`${name}: ${audience.reason} ${regionWords(wanted)}. Arrow keys move the region, Shift and arrow keys resize it.`);
 }
 
+const choices = () => audiences.map((it) => el("option", { value: it.name }, it.name));
+
 /** Into Goal mode: a crosshair, a region to drag, a name to give. Panning rests meanwhile. */
 export function enter(name = "") {
   closePop();
@@ -199,7 +203,7 @@ export function enter(name = "") {
     oninput: () => { named = field.value; drawAgain(); },
   });
   const menu = el("select", { "aria-label": "Start from an audience", onchange: () => choose(menu.value) },
-    el("option", { value: "" }, "Start from an audience…"), audiences.map((it) => el("option", { value: it.name }, it.name)));
+    el("option", { value: "" }, "Start from an audience…"), choices());
   const card = el("form", { class: "goal-card", "aria-label": "Goal mode", onsubmit: (event) => { event.preventDefault(); keep(); } },
     el("p", {}, "Drag where this draft should land, or "), menu, reason,
     el("div", { class: "row" }, field,
@@ -211,7 +215,7 @@ export function enter(name = "") {
     byId("goal-button").setAttribute("aria-pressed", "false");
     drawAgain();
   } });
-  mode = { pad, card, region, field, reason };
+  mode = { pad, card, region, field, reason, menu };
   byId("goal-button").setAttribute("aria-pressed", "true");
   if (name) {
     menu.value = name;
@@ -309,6 +313,7 @@ function followSoon() {
   fetching = setTimeout(async () => {
     try {
       const way = await get(`/api/drafts/${state.draft.id}/trajectory`);
+      if (now !== standing()) return; // asked anew since, and that answer may have come first
       store.setTrajectory(way.points, way.left_out);
       known = now;
     } catch (problem) {
@@ -334,6 +339,8 @@ export async function start() {
   store.on("versions draft", followSoon);
   try {
     audiences = await get("/api/audiences");
+    mode?.menu.append(...choices());
+    if (pop) fillPop();
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem; // a goal can be drawn without them
   }

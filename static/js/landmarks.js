@@ -2,7 +2,8 @@
 // something to find.
 import { novelty } from "./candidates.js";
 import { el, icon, svg } from "./dom.js";
-import { centred, extent, free, MARGIN, MINIMAP, outside } from "./geometry.js";
+import { centred, extent, free, MARGIN, MINIMAP, nameOfMark, outside } from "./geometry.js";
+import { HALF } from "./nodes.js";
 import * as store from "./store.js";
 import { keywords } from "./textwork.js";
 import { beginning, plural } from "./words.js";
@@ -14,7 +15,6 @@ const LEVELS = [
   { from: 22, name: "line", width: 168, height: 20, most: 30 },
   { from: 9, name: "words", width: 128, height: 20, most: 24 },
 ];
-const NODE = 15; // half a handle's side
 /** Where the zoom buttons and the corners' words stand, as boxes of a frame of this size. */
 const furniture = ({ width, height }) => [
   { left: width - 44, top: height - 280, right: width, bottom: height },
@@ -22,11 +22,11 @@ const furniture = ({ width, height }) => [
 ];
 
 /** Where the whole draft's mark and its name stand (goal.js draws them). */
-function draftMark(project) {
+function draftMark(project, spots) {
   const now = store.wholeDraft();
   if (!now) return [];
-  const { x, y } = project(now.engagement, now.exposition);
-  return [{ left: x - 36, right: x + 36, top: y - 13, bottom: y + 30 }];
+  const at = project(now.engagement, now.exposition);
+  return [{ left: at.x - 13, right: at.x + 13, top: at.y - 13, bottom: at.y + 13 }, nameOfMark(at, spots, HALF, project)];
 }
 
 const captions = el("div", { class: "captions", "aria-hidden": "true" });
@@ -80,9 +80,9 @@ export function follow(range, { zooms }) {
 function place(versions, project, spots) {
   const level = LEVELS.find(({ from }) => Math.sqrt(project.sx * project.sy) >= from);
   if (!level) return [];
-  const handles = spots.map(({ x, y }) => ({ left: x - NODE, right: x + NODE, top: y - NODE, bottom: y + NODE }));
+  const handles = spots.map(({ x, y }) => ({ left: x - HALF, right: x + HALF, top: y - HALF, bottom: y + HALF }));
   const frame = { left: MARGIN.l + 4, top: MARGIN.t + 4, right: project.width - MARGIN.r - 4, bottom: project.height - MARGIN.b - 4 };
-  const taken = [...handles, ...furniture(project), ...draftMark(project)];
+  const taken = [...handles, ...furniture(project), ...draftMark(project, spots)];
   const at = new Map(spots.map((spot) => [spot.id, spot]));
   const drawn = [];
   for (const version of [...versions].sort(first)) {
@@ -90,7 +90,7 @@ function place(versions, project, spots) {
     const spot = at.get(version.id);
     if (!spot || spot.stacked || (level.name === "words" && !telling(version))) continue;
     const words = wordsFor(version, level.name);
-    const box = words && free(spot, level, NODE, frame, taken);
+    const box = words && free(spot, level, HALF, frame, taken);
     if (!box) continue;
     taken.push(box);
     const caption = el("p", { class: `caption caption-${level.name}`, dir: "auto", data: { side: box.side } }, words);

@@ -9,6 +9,7 @@ import { flagWords, goalWords, KIND_WORDS, kindOf, ledgerFlags, moveWords, place
 const { state } = store;
 const BADGES = { typed: "pencil", combined: "combine", confirmed: "check", discarded: "cross" };
 const HOVER_AFTER = 90;
+export const HALF = 15; // of a handle's side
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 const buttons = new Map(); // version id → button

@@ -47,6 +47,7 @@ class Server:
     seconds: float = 60
     port: int = field(default_factory=_free_port)
     process: subprocess.Popen[bytes] | None = None
+    scripted: bool = False
 
     @property
     def url(self) -> str:
@@ -94,7 +95,7 @@ def scripted_server(data: Path, *options: str) -> Server:
         port, folder = str(server.port), str(server.data)
         return [sys.executable, "-m", "tests.scripted", "--port", port, "--data-dir", folder, *options]
 
-    return Server(data, command)
+    return Server(data, command, scripted=True)
 
 
 @pytest.fixture(scope="session")
@@ -193,10 +194,15 @@ def writer(chromium: Browser, complaints: Complaints) -> Iterator[Callable[..., 
 @pytest.fixture
 def editor(writer: Callable[..., BrowserContext], complaints: Complaints) -> Callable[..., Page]:
     """Opens the editor for a new writer (or in `context`, for one there is) and waits until it is ready to use."""
+    seeded: set[int] = set()
 
     def open_editor(
         server: Server, *, context: BrowserContext | None = None, path: str = "/", **options: object
     ) -> Page:
+        if server.scripted and server.port not in seeded:
+            # The words of this test are the same whichever tests the server saw before.
+            (server.data / "seed").write_text("0")
+            seeded.add(server.port)
         page = (context or writer(**options)).new_page()
         complaints.watch(page, server.url)
         page.goto(server.url + path)

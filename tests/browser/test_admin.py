@@ -51,6 +51,7 @@ def sound(page: Page) -> None:
 def sign_in(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/admin")
     # By keyboard alone: the first field has the focus.
+    expect(page.get_by_role("textbox", name="Name")).to_be_focused()
     page.keyboard.type("ada")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
@@ -121,6 +122,7 @@ def whole_study(
     page.get_by_role("link", name="Participants", exact=True).click()
     page.get_by_label("How many").fill(str(people))
     page.get_by_role("button", name="Make links").first.click()
+    expect(page.locator("[data-link]")).to_have_count(people)
     links = page.locator("[data-link]").all_inner_texts()
     look(page)
 
@@ -186,7 +188,7 @@ def exported(page: Page, path: Path) -> dict[str, Any]:
 def test_a_facilitator_and_a_participant_go_through_a_whole_study(
     facilitator: Page, writer: Callable[..., BrowserContext], server: Server, complaints: Complaints, tmp_path: Path
 ) -> None:
-    whole_study(facilitator, writer, server, complaints, there.SHORT, 1, look=sound, seconds=20)
+    whole_study(facilitator, writer, server, complaints, there.SHORT, 1, look=sound, seconds=30)
     assert exported(facilitator, tmp_path / "study.zip")["participants"] == {"person": 1}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 
@@ -10,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Complaints, Server
-from tests.browser.desk import at_rest, centre, labels_wake_up, node, place_all, press_and_wait
+from tests.browser.desk import at_rest, centre, fault, labels_wake_up, node, place_all, press_and_wait
 
 Editor = Callable[..., Page]
 
@@ -126,7 +125,7 @@ def test_when_the_model_fails_the_sentence_merge_is_offered_and_made(page: Page,
     page.keyboard.press("x")
     version(page, 7).focus()
     page.keyboard.press("x")
-    (scripted.data / "fault.json").write_text(json.dumps({"kind": "reset", "at": 1, "times": 1}))
+    fault(scripted, kind="reset", at=1, times=1)
     page.locator(".picked-bar").get_by_role("button", name="Combine").click()
     page.locator("#combine").get_by_role("button", name="Combine", exact=True).click()
     expect(page.locator("#candidates [role=alert]")).to_be_visible()

@@ -20,6 +20,7 @@ def test_a_goal_is_dragged_named_and_told(scripted: Server, editor: Editor, comp
     at_rest(page, node(page, 1))
     before = node(page, 1).bounding_box()
     page.keyboard.press("o")
+    expect(page.locator(".goal-pad")).to_be_visible()
     frame = page.locator("#frame").bounding_box()
     assert frame is not None
     page.mouse.move(frame["x"] + 60, frame["y"] + 40)
@@ -74,9 +75,10 @@ def test_a_goal_by_keyboard_and_escape_leaves(scripted: Server, editor: Editor) 
 def test_a_long_audience_is_told_in_lines_within_its_region(scripted: Server, editor: Editor) -> None:
     page = editor(scripted)
     place_all(page)
+    page.keyboard.press("o")
+    expect(page.locator(".goal-pad")).to_be_visible()
     frame = page.locator("#frame").bounding_box()
     assert frame is not None
-    page.keyboard.press("o")
     page.mouse.move(frame["x"] + 60, frame["y"] + 40)
     page.mouse.down()
     page.mouse.move(frame["x"] + 180, frame["y"] + 160, steps=4)

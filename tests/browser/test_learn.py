@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import ROOT, Complaints, Server, running, scripted_server
 from tests.browser.desk import labels_wake_up, node, place_all, press_and_wait, results
@@ -68,11 +68,14 @@ def decide_on_the_rest(page: Page) -> None:
     assert done == 10
 
 
-def model_of_the_next_version(page: Page) -> str:
+def how_the_next_version_is_made(page: Page) -> Locator:
     press_and_wait(page, "Use an Analogy")
     results(page).first.click()
+    expect(page.locator("#opened .spread")).to_be_visible()  # all that comes late is there: nothing is drawn anew
     page.get_by_text("How it was made").click()
-    return page.locator("#opened .facts-table").inner_text()
+    table = page.locator("#opened .facts-table")
+    expect(table).to_be_visible()
+    return table
 
 
 def test_from_a_session_to_a_layer_in_service_and_back(
@@ -137,7 +140,7 @@ def test_from_a_session_to_a_layer_in_service_and_back(
     place_all(page)
     node(page, 1).click()
     labels_wake_up(page)
-    assert tuned_id in model_of_the_next_version(page), "the version tells who wrote it"
+    expect(how_the_next_version_is_made(page)).to_contain_text(tuned_id)
 
     page.locator("#model").click()
     expect(page.locator(".model-pop")).to_contain_text(tuned_id)
@@ -149,7 +152,7 @@ def test_from_a_session_to_a_layer_in_service_and_back(
     page.get_by_role("link", name="Back to your draft").click()
     node(page, 1).click()
     labels_wake_up(page)
-    assert tuned_id not in model_of_the_next_version(page)
+    expect(how_the_next_version_is_made(page)).not_to_contain_text(tuned_id)
     assert complaints.none(), complaints
 
 

@@ -89,6 +89,7 @@ def test_on_from_there_combined_prompted_and_looked_back_on(
 ) -> None:
     """The paper's A to F: drag, revise, confirm, combine, a prompt of one's own, Muse."""
     page = editor(real)
+    page.locator(".nsewdrag").wait_for(state="attached")  # the chart is there: nothing moves under the pointer
     page.locator(".grip").nth(1).drag_to(page.locator("#frame"))
     expect(page.locator(".handles .node")).to_have_count(1, timeout=60_000)
     page.locator("#place-all").drag_to(page.locator("#frame"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Complaints, Server, running, scripted_server
-from tests.browser.desk import label, labels_wake_up, node, place_all, press_and_wait
+from tests.browser.desk import fault, label, labels_wake_up, node, place_all, press_and_wait
 
 Editor = Callable[..., Page]
 
@@ -64,7 +64,7 @@ def test_apply_presses_the_label(scripted: Server, editor: Editor) -> None:
 
 
 def test_stop_keeps_the_digest_and_frees_the_place(tmp_path: Path, editor: Editor) -> None:
-    with running(scripted_server(tmp_path / "slow", "--delay", "0.3")) as server:
+    with running(scripted_server(tmp_path / "slow")) as server:
         page = editor(server)
         place_all(page)
         labels_wake_up(page)
@@ -72,6 +72,7 @@ def test_stop_keeps_the_digest_and_frees_the_place(tmp_path: Path, editor: Edito
         draft = page.url.rsplit("/", 1)[1]
         made = page.request.post(f"{server.url}/api/drafts/{draft}/goals", data=goal, headers={"Origin": server.url})
         assert made.ok, made.text()
+        fault(server, kind="stall", at=2, times=1)
         page.locator("#muse-button").click()
         expect(page.locator("#muse .seen")).to_be_visible()
         page.locator("#muse").get_by_role("button", name="Stop").click()

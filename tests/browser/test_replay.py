@@ -95,6 +95,7 @@ def test_any_moment_is_the_same_from_both_sides(open_replay: Callable[..., Page]
 
 def test_keys_list_and_filter(open_replay: Callable[..., Page]) -> None:
     page = open_replay()
+    expect(page.locator(".replay-events button")).not_to_have_count(0)  # before, no key does anything
     page.locator("main").click(position={"x": 5, "y": 5})
     for _ in range(2):
         page.keyboard.press("ArrowRight")

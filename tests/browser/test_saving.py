@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +11,29 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Server, running, scripted_server
-from tests.browser.desk import label, labels_wake_up, node, paragraph, place_all, press_and_wait, saved, type_into
+from tests.browser.desk import (
+    fault,
+    label,
+    labels_wake_up,
+    node,
+    paragraph,
+    place_all,
+    press_and_wait,
+    saved,
+    type_into,
+)
 
 Editor = Callable[..., Page]
+
+
+DISMISSED = """async () => {
+  const disk = await import("/static/js/disk.js");
+  for (let looks = 0; looks < 300; looks += 1) {
+    if ((await disk.all("notes")).some((it) => it.key.startsWith("hidden:"))) return true;
+    await new Promise((resolve) => { setTimeout(resolve, 100); });
+  }
+  return false;
+}"""
 
 
 def stored(page: Page) -> Any:
@@ -63,8 +82,8 @@ def test_a_text_the_server_refuses_holds_up_no_other(
         page = editor(server)
         paragraph(page, 1).fill("word " * 5_000)
         expect(page.locator("#notices")).to_contain_text("Not saved")
-        type_into(page, 3, " Goes through.")
-        page.wait_for_timeout(2500)
+        with page.expect_response(lambda it: it.ok and "Goes through." in (it.request.post_data or "")):
+            type_into(page, 3, " Goes through.")
         assert stored_texts(page)[2].endswith("Goes through.")
         expect(page.locator("#save")).to_have_attribute("data-state", "unsaved")
         page.get_by_role("button", name="Export", exact=True).click()
@@ -158,7 +177,7 @@ def test_what_another_tab_writes_ends_here_too_and_stays_away_once_dismissed(scr
     place_all(first)
     node(first, 1).click()
     labels_wake_up(first)
-    (scripted.data / "fault.json").write_text(json.dumps({"kind": "stall", "at": 5, "times": 1}))
+    fault(scripted, kind="stall", at=5, times=1)
     label(first, "Use an Analogy").click()
     expect(first.locator("#candidates .words").first).to_have_text(re.compile(r"\w+"))
     second = editor(scripted, context=first.context, path=first.url.removeprefix(scripted.url))
@@ -169,9 +188,11 @@ def test_what_another_tab_writes_ends_here_too_and_stays_away_once_dismissed(scr
     expect(panel).to_contain_text("Stopped before it was done")
     panel.get_by_role("button", name="Dismiss").click()
     expect(panel).not_to_contain_text("Stopped")
+    assert second.evaluate(DISMISSED), "this browser has noted it"
     second.reload()
     node(second, 1).click()
     expect(second.locator("#opened h3")).to_contain_text("Paragraph 1")
+    expect(label(second, "Use an Analogy")).to_be_visible()  # the page has all it begins with
     expect(panel).not_to_contain_text("Stopped")
 
 

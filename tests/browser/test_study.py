@@ -68,6 +68,7 @@ def begin(page: Page, link: str) -> None:
 
 
 def fill_in(page: Page) -> None:
+    page.wait_for_load_state()  # all of its questions are there
     for slider in page.locator(".item-scale input").all():
         slider.focus()
         page.keyboard.press("ArrowRight")
@@ -91,7 +92,7 @@ def desk(page: Page) -> str:
     return "chat" if page.locator("body").get_attribute("data-chat") == "on" else "map"
 
 
-def write(page: Page, seconds: float = 20) -> str:
+def write(page: Page, seconds: float = 30) -> str:
     """Get one text from the model into the draft, the way the desk has it: which condition's."""
     found, waiting = desk(page), seconds * 1000
     if found == "chat":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Complaints, Server
-from tests.browser.desk import label, labels_wake_up, node, results, type_into
+from tests.browser.desk import label, labels_wake_up, node, results, type_into, written
 
 Editor = Callable[..., Page]
 TITLES = (
@@ -44,7 +45,8 @@ def test_it_goes_along_with_what_the_writer_does(
     labels_wake_up(page)
     label(page, "Use an Analogy").click()
     at(page, 4)
-    results(page).first.click(timeout=60_000)
+    written(page)  # until then the list is drawn anew with each version that lands
+    results(page).first.click()
     page.get_by_role("button", name="Confirm", exact=True).click()
     at(page, 5)
     page.get_by_role("button", name="Done").click()
@@ -75,6 +77,7 @@ def test_it_can_be_left_and_brought_back(
     again.get_by_role("button", name="Show the tour").click()
     for step in range(6):
         at(again, step)
+        expect(again.locator(".tour")).to_have_attribute("style", re.compile("left"))  # it has been put in its place
         box = again.locator(".tour").bounding_box()
         assert box is not None
         assert box["x"] >= 0

@@ -25,15 +25,23 @@ def seen(page: Page) -> tuple[list[str], int, list[str], str]:
     return texts, nodes.count(), kinds, page.locator("#title").input_value()
 
 
-def turn(page: Page, key: str, button: str) -> list[str]:
-    """Press the key until there is nothing left; what was named each time."""
-    words = []
-    while "Nothing" not in (label := page.locator(button).get_attribute("aria-label") or ""):
-        words.append(label)
+STORE = """async () => { window.__store = await import("/static/js/store.js"); }"""
+NEXT = """([verb, before]) => {
+  const next = window.__store.state.steps[verb]?.id ?? "none";
+  return next === before ? null : next;
+}"""
+
+
+def turn(page: Page, key: str, verb: str) -> int:
+    """Press the key until there is nothing left; how often. A slow machine parts typing into steps of one name."""
+    page.evaluate(STORE)
+    times, step = 0, page.evaluate(NEXT, [verb, ""])
+    while step != "none":
         page.keyboard.press(key)
-        expect(page.locator(button)).not_to_have_attribute("aria-label", label)
-        assert len(words) < 20
-    return words
+        step = page.wait_for_function(NEXT, arg=[verb, step]).json_value()
+        times += 1
+        assert times < 30
+    return times
 
 
 def test_everything_is_undone_to_the_start_and_redone_to_the_end(
@@ -76,12 +84,11 @@ def test_everything_is_undone_to_the_start_and_redone_to_the_end(
     end = seen(page)
     assert len(end[0]) == 4
 
-    undone = turn(page, "Control+z", "#undo")
-    assert len(undone) >= 8
+    undone = turn(page, "Control+z", "undo")
+    assert undone >= 8
     expect(page.locator(".handles .node")).to_have_count(0)
     assert seen(page) == start
-    redone = turn(page, "Control+Shift+z", "#redo")
-    assert len(redone) == len(undone)
+    assert turn(page, "Control+Shift+z", "redo") == undone
     expect(page.locator(".handles .node")).to_have_count(end[1])
     assert seen(page) == end
     page.reload()
