@@ -3,8 +3,8 @@
 `collect` keeps the versions that `python -m benchmarks.prompts run --design spliced --split test` made, in
 benchmarks/moves.jsonl: every version that was shown, not the best of a press, which the scorer chose. `measure` places
 them and their paragraphs by the scorer in use and writes app/writing/moves.json, which *Why here?* falls back on. It
-takes a minute or two, and has to be run after every change of the scorer's weights; both are after a change of the layer
-that ships.
+takes a minute or two, and has to be run after every change of the scorer's weights, and both after every change of the
+layer that ships.
 """
 
 from __future__ import annotations

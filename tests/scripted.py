@@ -10,6 +10,7 @@ DIR/hold-scorer is there the scorer neither loads nor places anything.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import random
@@ -333,7 +334,7 @@ def main() -> None:
     rng, again = random.Random(given.seed), given.data_dir / "seed"
 
     def randbits(k: int) -> int:
-        if again.exists():
+        with contextlib.suppress(FileNotFoundError):
             rng.seed(int(again.read_text()))
             again.unlink()
         return rng.getrandbits(k)
