@@ -34,6 +34,14 @@ def slow_server() -> Iterator[ChatServer]:
     server.stop()
 
 
+@pytest.fixture
+def crawling_server() -> Iterator[ChatServer]:
+    """No answer ends while a test looks."""
+    server = ChatServer(pause=30).start()
+    yield server
+    server.stop()
+
+
 def whole(seed: int) -> str:
     return "".join(words(seed)).strip()
 
@@ -125,23 +133,29 @@ def test_a_fault_is_typed_in_time_and_what_came_is_kept(server: ChatServer, faul
     assert texts(again) == [whole(1)], "a retry works"
 
 
-def test_cancel_is_seen_by_the_server(slow_server: ChatServer) -> None:
+def test_cancel_is_seen_by_the_server(crawling_server: ChatServer) -> None:
     cancel = threading.Event()
-    slow_server.hung_up.clear()
-    stream = RemoteEngine(slow_server.url, "words").stream([Draw(prompt("q"), s) for s in (1, 2, 3)], cancel)
-    before = [next(stream) for _ in range(4)]
+    stream = RemoteEngine(crawling_server.url, "words").stream([Draw(prompt("q"), s) for s in (1, 2, 3)], cancel)
+    before = _first_words(stream)
     cancel.set()
     after = list(stream)
-    assert finishes(before + after) == {0: "cancelled", 1: "cancelled", 2: "cancelled"}
-    _wait_for_hang_ups(slow_server, 3)
+    assert finishes([*before, *after]) == {0: "cancelled", 1: "cancelled", 2: "cancelled"}
+    _wait_for_hang_ups(crawling_server, 3)
 
 
-def test_closing_the_stream_is_seen_by_the_server(slow_server: ChatServer) -> None:
-    slow_server.hung_up.clear()
-    stream = RemoteEngine(slow_server.url, "words").stream([Draw(prompt("q"), s) for s in (1, 2, 3)], NEVER)
-    next(stream)
+def test_closing_the_stream_is_seen_by_the_server(crawling_server: ChatServer) -> None:
+    stream = RemoteEngine(crawling_server.url, "words").stream([Draw(prompt("q"), s) for s in (1, 2, 3)], NEVER)
+    _first_words(stream)
     stream.close()  # type: ignore[attr-defined]
-    _wait_for_hang_ups(slow_server, 3)
+    _wait_for_hang_ups(crawling_server, 3)
+
+
+def _first_words(stream: Iterator[Chunk]) -> list[Chunk]:
+    """Until each of three answers has begun."""
+    chunks = [next(stream)]
+    while {chunk.index for chunk in chunks} != {0, 1, 2}:
+        chunks.append(next(stream))
+    return chunks
 
 
 def _wait_for_hang_ups(server: ChatServer, count: int) -> None:
