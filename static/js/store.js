@@ -37,6 +37,10 @@ export const state = {
 
 const listeners = [];
 const stale = new Set();
+let telling = false;
+let pressed = false; // a button is down: drawn anew meanwhile, it would be gone before it is let go, and the click with it
+let release = 0;
+const HELD_AT_MOST = 500; // ms
 
 /** Call `draw` once after any of these topics changed; several changes in one turn are one call. */
 export function on(topics, draw) {
@@ -44,11 +48,31 @@ export function on(topics, draw) {
 }
 
 function changed(...topics) {
-  if (!stale.size) queueMicrotask(tell);
   for (const topic of topics) stale.add(topic);
+  if (!pressed) tellSoon();
 }
 
+function tellSoon() {
+  if (telling || !stale.size) return;
+  telling = true;
+  queueMicrotask(tell);
+}
+
+function letGo(after) {
+  clearTimeout(release);
+  release = setTimeout(() => { pressed = false; tellSoon(); }, after);
+}
+
+addEventListener("pointerdown", ({ target }) => {
+  pressed = target instanceof Element && Boolean(target.closest("button:not(.node, [draggable=true])"));
+  if (pressed) letGo(HELD_AT_MOST);
+}, true);
+addEventListener("pointerup", () => letGo(0), true);
+addEventListener("pointercancel", () => letGo(0), true);
+addEventListener("click", () => { pressed = false; }, true); // what it does is drawn at once
+
 function tell() {
+  telling = false;
   const topics = new Set(stale);
   stale.clear();
   for (const { topics: wanted, draw } of listeners) if (wanted.some((topic) => topics.has(topic))) draw(topics);

@@ -101,7 +101,17 @@ def write(page: Page, seconds: float = 30) -> str:
         page.get_by_role("textbox", name="Message").fill("Add an everyday comparison.")
         expect(page.get_by_role("button", name="Send")).to_be_enabled(timeout=waiting)
         page.keyboard.press("Enter")
-        page.get_by_role("button", name=re.compile("^Insert into paragraph 1")).click(timeout=waiting)
+        # A small model may find nothing that passes the guards; then one asks again.
+        insert = page.get_by_role("button", name=re.compile("^Insert into paragraph 1"))
+        for _ in range(5):
+            again = page.locator(".chat-turn").last.get_by_role("button", name="Ask again")
+            expect(again).to_be_visible(timeout=waiting)
+            if insert.count():
+                break
+            turns = page.locator(".chat-turn").count()
+            again.click()
+            expect(page.locator(".chat-turn")).to_have_count(turns + 1)
+        insert.click()
         expect(page.locator(".chat-in")).to_have_text("In the draft")
         expect(page.locator("#plain")).to_contain_text("from the chat")
     else:

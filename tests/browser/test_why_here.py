@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Complaints, Server, running, scripted_server
 from tests.browser.desk import (
@@ -169,6 +169,31 @@ def changing(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
+def test_what_comes_while_a_button_is_down_does_not_take_the_click(
+    scripted: Server, editor: Callable[..., Page]
+) -> None:
+    page = editor(scripted)
+    place_all(page)
+    node(page, 1).click()
+    expect(why(page).locator(".spread")).to_be_visible()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/why", hold)
+    with page.expect_request("**/why"):
+        node(page, 2).click()
+    page.mouse.move(*centre(page.locator("#opened [data-key=confirm]")))
+    page.mouse.down()
+    with page.expect_response("**/why"):
+        held[0].continue_()
+    page.evaluate("new Promise((done) => setTimeout(done))")  # the page has seen the answer
+    page.mouse.up()
+    expect(page.locator("#opened .tag")).to_have_text("confirmed")
+    expect(why(page).locator(".spread")).to_be_visible()
+
+
 def test_after_a_change_of_the_scorer_the_draft_is_measured_again_when_the_writer_wants_it(
     changing: Server, editor: Callable[..., Page]
 ) -> None:
@@ -190,8 +215,8 @@ def test_after_a_change_of_the_scorer_the_draft_is_measured_again_when_the_write
     bar.get_by_role("button", name="Measure again").click()
     expect(bar).to_contain_text(re.compile(r"Measuring again: \d of 3"))
     bar.get_by_role("button", name="Stop").click()
-    hold.unlink()
     expect(bar.get_by_role("button", name="Measure again")).to_be_visible()
+    hold.unlink()
     bar.get_by_role("button", name="Measure again").click()
     no_violation(page, "measuring again")
     expect(bar).to_be_hidden()
