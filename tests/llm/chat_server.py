@@ -2,8 +2,8 @@
 
 The model's name says how: `words` writes twenty words; `echo` repeats the prefill first; `strict` refuses fields that
 are not OpenAI's; `thinks` thinks first; `logprobs` gives log-probabilities; `sentences` are of four words, and a
-hundred times as many words; `FAULT@PLACE` goes wrong at that token, where FAULT is reset, stall, utf8, json, error, close
-or 503 and PLACE is 0, 10 or last.
+hundred times as many words; `FAULT@PLACE` goes wrong at that token, where FAULT is reset, stall, utf8, json, error,
+close or 503 and PLACE is 0, 10 or last.
 """
 
 from __future__ import annotations
