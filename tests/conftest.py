@@ -13,9 +13,12 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis
 from sqlalchemy import create_engine, make_url, text
 from starlette.testclient import TestClient
 
@@ -24,6 +27,10 @@ from tests.scripted import ScriptedEngine, scripted_app
 
 ORIGIN = "http://testserver"
 OWN_PAGE = {"Origin": ORIGIN, "Sec-Fetch-Site": "same-origin"}
+
+# The same examples each time, however slow the machine is: what chance finds belongs into a test of its own.
+hypothesis.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.load_profile("steady")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,6 +47,26 @@ def _no_outside_settings() -> Iterator[None]:
             if name.startswith("SPATIAL_") or name in ("HOST", "PORT"):
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_work_by_the_clock() -> Iterator[None]:
+    """What a running app does every few seconds is not to come in between; tests that are about it do it themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("FOLLOW_SECONDS", "TIDY_SECONDS"):
+            patch.setattr(f"app.main.{name}", 24 * 3600.0)
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """What is made once for several tests comes before the seeds of any of them, and has its own, by its name."""
+    if fixturedef.scope == "function":
+        return (yield)
+    with pytest.MonkeyPatch.context() as patch:
+        name = f"{fixturedef.baseid}::{fixturedef.argname}"
+        patch.setattr(secrets, "randbits", random.Random(name).getrandbits)
+        return (yield)
 
 
 @pytest.fixture(autouse=True)
@@ -65,9 +92,6 @@ def postgresql_server() -> Iterator[str]:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
     as_user: list[str] = []
     if os.geteuid() == 0:  # the server refuses to run as root
@@ -79,16 +103,19 @@ def postgresql_server() -> Iterator[str]:
         done = subprocess.run(
             [*as_user, *map(str, command)],
             cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            check=False, timeout=120,
+            check=False, timeout=300,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout
 
     data = folder / "data"
     # Only the app is killed in these tests, never this server: it need not wait for the disk.
-    options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c fsync=off -c max_connections=300"
+    options = f"-c listen_addresses=127.0.0.1 -k {folder} -c fsync=off -c max_connections=300"
     try:
         run(initdb, "-D", data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        run(control, "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
+        with socket.socket() as probe:  # as late as can be, so that nobody takes it meanwhile
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        run(control, "-D", data, "-w", "-l", folder / "log", "-o", f"{options} -p {port}", "start")
         yield f"postgresql+psycopg://tester@127.0.0.1:{port}"
         run(control, "-D", data, "-w", "-m", "immediate", "stop")
     finally:

@@ -95,6 +95,8 @@ class ScriptedEngine:
         """With `model`, a folder or `default`, it goes by that model's name and hash, and checks layers against it."""
         self.delay, self.fault, self.broken, self.load_seconds = delay, fault or Fault(), broken, load_seconds
         self.control, self.hold = control, hold
+        self.hold_at: int | None = None
+        """So many words of a stream are written, and no more until it is None or the stream is cancelled."""
         self.active = 0
         """Streams that have not ended: nobody may leave one behind."""
         self._lock = threading.Lock()
@@ -152,6 +154,8 @@ class ScriptedEngine:
             for i in list(unfinished):
                 if written == stop_at:
                     self._fail(kind, cancel)
+                while self.hold_at is not None and written >= self.hold_at and not cancel.is_set():
+                    time.sleep(0.01)
                 if cancel.is_set():
                     yield from (Chunk(j, "", "cancelled") for j in unfinished)
                     return
@@ -304,14 +308,22 @@ class ScriptedMeaning:
 def scripted_app(
     settings: Settings, engine: ScriptedEngine | None = None, scorer: ScriptedScorer | None = None, **options: Any
 ) -> Any:
+    """What takes no time to load is there when the app has started: no test runs a race with the thread that loads."""
     from app.main import create_app
 
-    return create_app(
-        settings,
-        engine=engine or ScriptedEngine(**options),
-        scorer=scorer or ScriptedScorer(),
-        meaning=ScriptedMeaning(),
-    )
+    engine, scorer = engine or ScriptedEngine(**options), scorer or ScriptedScorer()
+    app = create_app(settings, engine=engine, scorer=scorer, meaning=ScriptedMeaning())
+    if all(part.hold is None and not part.load_seconds for part in (engine, scorer)):
+        studio = app.state.studio
+        start = studio.start
+
+        def start_and_wait() -> None:
+            start()
+            with studio._loading:
+                pass
+
+        studio.start = start_and_wait
+    return app
 
 
 def main() -> None:

@@ -83,5 +83,5 @@ def test_two_servers_starting_at_once_upgrade_one_after_the_other(db_url: str) -
         assert server.stdin
         server.stdin.write("\n")
         server.stdin.flush()
-    said = [server.communicate(timeout=60)[1] for server in servers]
+    said = [server.communicate(timeout=300)[1] for server in servers]
     assert [server.returncode for server in servers] == [0, 0], said

@@ -1,9 +1,9 @@
 """A small server that speaks the chat-completions protocol over real sockets, well or badly.
 
 The model's name says how: `words` writes twenty words; `echo` repeats the prefill first; `strict` refuses fields that
-are not OpenAI's; `thinks` thinks first; `logprobs` gives log-probabilities; `sentences` are of four words;
-`FAULT@PLACE` goes wrong at that token, where FAULT is reset,
-stall, utf8, json, error, close or 503 and PLACE is 0, 10 or last.
+are not OpenAI's; `thinks` thinks first; `logprobs` gives log-probabilities; `sentences` are of four words, and a
+hundred times as many words; `FAULT@PLACE` goes wrong at that token, where FAULT is reset, stall, utf8, json, error,
+close or 503 and PLACE is 0, 10 or last.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ def words(seed: int) -> list[str]:
 class ChatServer:
     """Runs in a thread of its own between `start` and `stop`; remembers what was asked of it."""
 
-    def __init__(self, pause: float = 0.0) -> None:
-        self.pause = pause
+    def __init__(self, pause: float = 0.0, together: int = 1) -> None:
+        """`pause` in seconds a word; `together`: no answer goes on after its first word before so many have begun."""
+        self.pause, self.together = pause, together
         self.requests: list[dict[str, Any]] = []
         self.headers: list[str] = []
         self.hung_up: list[float] = []
@@ -43,7 +44,7 @@ class ChatServer:
 
     def start(self) -> ChatServer:
         self._thread.start()
-        assert self._ready.wait(5)
+        assert self._ready.wait(60)
         return self
 
     def stop(self) -> None:
@@ -103,7 +104,7 @@ class ChatServer:
         if how == "thinks":
             pieces = ["<th", "ink>\nLet me ", "see.\n</thi", "nk>\n\n", *pieces]
         if how == "sentences":
-            pieces = [(piece.upper(), piece, piece, f"{piece}.")[i % 4] for i, piece in enumerate(pieces)]
+            pieces = [(piece.upper(), piece, piece, f"{piece}.")[i % 4] for i, piece in enumerate(pieces * 100)]
         gone = asyncio.create_task(reader.read())
         for i, piece in enumerate([*pieces, None]):
             if i == at and await self._go_wrong(fault, writer):
@@ -115,6 +116,8 @@ class ChatServer:
             if request.get("logprobs") and how == "logprobs" and piece:
                 choice["logprobs"] = {"content": [{"token": piece, "logprob": -0.5}]}
             await self._event(writer, json.dumps({"choices": [choice]}, ensure_ascii=False).encode())
+            while len(self.requests) < self.together:
+                await asyncio.sleep(0.01)
             if self.pause:
                 await asyncio.wait([gone], timeout=self.pause)
             if gone.done():

@@ -42,18 +42,25 @@ def crawling_server() -> Iterator[ChatServer]:
     server.stop()
 
 
+@pytest.fixture
+def joint_server() -> Iterator[ChatServer]:
+    """No answer goes on before three have begun."""
+    server = ChatServer(together=3).start()
+    yield server
+    server.stop()
+
+
 def whole(seed: int) -> str:
     return "".join(words(seed)).strip()
 
 
-def test_several_draws_stream_at_once_in_their_own_seeds(slow_server: ChatServer) -> None:
-    engine = RemoteEngine(slow_server.url, "words")
+def test_several_draws_stream_at_once_in_their_own_seeds(joint_server: ChatServer) -> None:
+    engine = RemoteEngine(joint_server.url, "words")
     chunks = list(engine.stream([Draw(prompt("q"), seed) for seed in (1, 2, 3)], NEVER))
     assert texts(chunks) == [whole(1), whole(2), whole(3)]
     assert finishes(chunks) == {0: "stop", 1: "stop", 2: "stop"}
     assert sum(chunk.tokens for chunk in chunks) == 3 * WORDS
-    ended = next(i for i, chunk in enumerate(chunks) if chunk.finish)
-    assert {chunk.index for chunk in chunks[:ended]} == {0, 1, 2}, "side by side, not one after another"
+    assert len(joint_server.requests) == 3, "side by side, not one after another: the first would still be waiting"
 
 
 def test_the_request_carries_the_sampling(server: ChatServer) -> None:
@@ -121,7 +128,7 @@ FAULTS = {
 @pytest.mark.parametrize("place", ["0", "10", "last"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_typed_in_time_and_what_came_is_kept(server: ChatServer, fault: str, place: str) -> None:
-    engine = RemoteEngine(server.url, f"{fault}@{place}", stall_deadline=0.5)
+    engine = RemoteEngine(server.url, f"{fault}@{place}", stall_deadline=2 if fault == "stall" else 60)
     kept: list[Chunk] = []
     with pytest.raises(EngineError) as caught:
         kept.extend(engine.stream([Draw(prompt("q"), 1)], NEVER))
@@ -159,7 +166,7 @@ def _first_words(stream: Iterator[Chunk]) -> list[Chunk]:
 
 
 def _wait_for_hang_ups(server: ChatServer, count: int) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while len(server.hung_up) < count and time.monotonic() < until:
         time.sleep(0.01)
     assert len(server.hung_up) == count

@@ -44,7 +44,7 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.clients: list[httpx2.Client] = []
 
-    def start(self, within: float = 60) -> float:
+    def start(self, within: float = 180) -> float:
         """Seconds from the start of the process until /healthz answers, less those it stood in line for a processor:
         what it would have been on a machine with nothing else to do."""
         self.data_dir.mkdir(parents=True, exist_ok=True)

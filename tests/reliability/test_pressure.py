@@ -55,15 +55,23 @@ class Desk:
 
 
 def wait_for(what: Any) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while not what():
         assert time.monotonic() < until
         time.sleep(0.02)
 
 
+def go_wrong(server: Server, kind: str, at: int | str) -> None:
+    """Once, in the next generation; see tests/scripted.py."""
+    (server.data_dir / "fault.json").write_text(json.dumps({"kind": kind, "at": at, "times": 1}))
+
+
+PATIENT = {"SPATIAL_STALL_DEADLINE": "600", "SPATIAL_GENERATION_DEADLINE": "600"}
+
+
 def test_a_flooded_queue_refuses_at_once_and_saves_go_on(tmp_path: Path) -> None:
     # A word takes longer than a client waits for an answer: no place gets free, and what waits for one fails.
-    with Server(tmp_path, None, "--delay", "45", SPATIAL_QUEUE_BOUND=str(BOUND)) as server:
+    with Server(tmp_path, None, "--delay", "45", SPATIAL_QUEUE_BOUND=str(BOUND), **PATIENT) as server:
         desks = [Desk(server) for _ in range(10 * BOUND)]
         positions: list[int] = []
 
@@ -95,9 +103,10 @@ def test_a_flooded_queue_refuses_at_once_and_saves_go_on(tmp_path: Path) -> None
 
 
 def test_a_writer_who_leaves_frees_the_slot(tmp_path: Path) -> None:
-    with Server(tmp_path, None, "--delay", "0.2") as server:
+    with Server(tmp_path, None, "--delay", "0.01", **PATIENT) as server:
         desk = Desk(server)
         for _ in range(3):
+            go_wrong(server, "stall", 5)  # so that it writes until it is left
             identifier = desk.ask().json()["id"]
             leaving = server.client(cookies=desk.client.cookies)
             with leaving.stream("GET", f"/api/generations/{identifier}/stream") as answer:
@@ -112,9 +121,11 @@ def test_a_writer_who_leaves_frees_the_slot(tmp_path: Path) -> None:
 
 
 def test_a_writer_who_leaves_while_waiting_gives_up_the_place(tmp_path: Path) -> None:
-    with Server(tmp_path, None, "--delay", "0.3") as server:
+    with Server(tmp_path, None, "--delay", "0.01", **PATIENT) as server:
         first, second = Desk(server), Desk(server)
-        running = threading.Thread(target=first.run, args=(first.ask().json()["id"],), daemon=True)
+        go_wrong(server, "stall", 5)
+        writing = first.ask().json()["id"]
+        running = threading.Thread(target=first.run, args=(writing,), daemon=True)
         running.start()
         wait_for(lambda: first.queue()["running"] == 1)
         identifier = second.ask().json()["id"]
@@ -125,6 +136,8 @@ def test_a_writer_who_leaves_while_waiting_gives_up_the_place(tmp_path: Path) ->
         leaving.close()
         wait_for(lambda: first.queue()["waiting"] == 0)
         wait_for(lambda: second.generation(identifier)["status"] == "cancelled")
+        assert first.queue()["running"] == 1, "the one who writes goes on"
+        assert first.client.post(f"/api/generations/{writing}/stop").status_code == 200
         running.join(30)
 
 
@@ -137,9 +150,9 @@ CODES = {
 
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Its faults are set while it runs; see tests/scripted.py."""
-    settings = {"SPATIAL_STALL_DEADLINE": str(STALL), "SPATIAL_GENERATION_DEADLINE": "8"}
-    with Server(tmp_path_factory.mktemp("faulty"), None, "--delay", "0.01", **settings) as server:
+    """Its faults are set while it runs."""
+    options = ("--delay", "0.01")
+    with Server(tmp_path_factory.mktemp("faulty"), None, *options, SPATIAL_STALL_DEADLINE=str(STALL)) as server:
         yield server
 
 
@@ -147,7 +160,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.mark.parametrize("kind", ["reset", "crash", "memory", "stall", "hang"])
 def test_a_failing_model_is_told_in_time_and_a_retry_works(kind: str, at: int | str, faulty: Server) -> None:
     desk = Desk(faulty)
-    (faulty.data_dir / "fault.json").write_text(json.dumps({"kind": kind, "at": at, "times": 1}))
+    go_wrong(faulty, kind, at)
     identifier = desk.ask().json()["id"]
     events = desk.run(identifier)
     name, data = events[-1]

@@ -54,14 +54,15 @@ def test_what_comes_in_pieces_without_a_length_is_counted(client: httpx2.Client)
 
 
 def test_ten_megabytes_and_more_are_too_much_to_import(client: httpx2.Client) -> None:
-    answer = client.post("/api/imports", files={"file": ("a.txt", b"word " * 2_200_000)})
+    answer = client.post("/api/imports", files={"file": ("a.txt", b"word " * 2_200_000)}, timeout=300)
     assert answer.status_code == 413
     refusal(answer)
     assert client.post("/api/drafts", json={"title": "Still here"}).status_code == 201
 
 
 def test_nearly_ten_megabytes_of_text_are_read(client: httpx2.Client) -> None:
-    answer = client.post("/api/imports", files={"file": ("a.txt", b"A sentence of words.\n\n" * 400_000)})
+    document = b"A sentence of words.\n\n" * 400_000
+    answer = client.post("/api/imports", files={"file": ("a.txt", document)}, timeout=300)
     assert answer.status_code == 200, answer.text[:300]
     assert len(answer.json()["paragraphs"]) == 400_000
 

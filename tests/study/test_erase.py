@@ -182,7 +182,7 @@ def test_who_is_deleted_while_the_model_writes_leaves_nothing_either(
     head = ok(person.client.get(f"/api/drafts/{person.draft_id()}"))["paragraphs"][0]["head"]
     asked = {"version_id": head, "label": "own-prompt", "prompt": f"Mention the {SECRET}."}
     generation = ok(person.client.post("/api/generations", json=asked), 201)["id"]
-    engine.delay = 0.1
+    engine.hold_at = 5
     with ThreadPoolExecutor(1) as pool:
         stream = pool.submit(lambda: told(person.client.get(f"/api/generations/{generation}/stream")))
         while not engine_is_at_work(app, generation):
@@ -190,6 +190,7 @@ def test_who_is_deleted_while_the_model_writes_leaves_nothing_either(
         with app.state.db.write() as session:
             ids = (gone.id, session.get_one(Participant, gone.id).writer_id)
             erase.delete_participant(session, gone.id)
+        engine.hold_at = None
         assert stream.result(30)[-1][0] == "error"
     assert traces(app, SECRET, *ids) == []
 

@@ -119,11 +119,12 @@ def test_a_stalled_model_is_given_up_and_a_stopped_one_ends_at_once(settings: Se
         client.get("/")
         two = Two(client)
         assert two.run(two.combine()["id"])[-1][1]["problem"]["code"] == "model-stalled"
-        engine.delay = 0.2
+        client.app.state.studio.settings = settings  # type: ignore[attr-defined]
+        engine.hold_at, told = 1, len(log(client, "generation.first_token"))
         asked = two.combine()
         with ThreadPoolExecutor(1) as pool:
             running = pool.submit(two.run, asked["id"])
-            until(lambda: len(log(client, "generation.first_token")) == 2)
+            until(lambda: len(log(client, "generation.first_token")) == told + 1)
             ok(client.post(f"/api/generations/{asked['id']}/stop"))
             assert running.result(30)[-1][0] == "cancelled"
         assert queue(two)["running"] == 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import app.writing.invariants  # noqa: F401  (adds its rules to the check)
-from app.axes.types import Unplaceable
+from app.axes.types import Placement, Unplaceable
 from app.db.check import check
 from app.settings import PROJECT_ROOT, Settings
 from app.web.errors import Problem
@@ -243,8 +244,8 @@ Restart = Callable[..., TestClient]
 def restarted(settings: Settings, client: TestClient, request: pytest.FixtureRequest) -> Restart:
     """The server again, on the same data and for the same writer, with a scorer of another scale."""
 
-    def restart(scale: int = 2, delay: float = 0.0) -> TestClient:
-        app = scripted_app(settings, scorer=ScriptedScorer(scale, delay))
+    def restart(scale: int = 2, scorer: ScriptedScorer | None = None) -> TestClient:
+        app = scripted_app(settings, scorer=scorer or ScriptedScorer(scale))
         again = TestClient(app, ORIGIN, headers=OWN_PAGE, raise_server_exceptions=False)
         again.__enter__()
         request.addfinalizer(lambda: again.__exit__(None, None, None))
@@ -254,7 +255,23 @@ def restarted(settings: Settings, client: TestClient, request: pytest.FixtureReq
     return restart
 
 
-def over(desk: Desk, seconds: float = 10) -> Any:
+class HeldScorer(ScriptedScorer):
+    """Of another scale; so many pieces are measured at once, the next when it is let go."""
+
+    def __init__(self, pieces: int) -> None:
+        super().__init__(2)
+        self.pieces = pieces
+        self.reached, self.let_go = threading.Event(), threading.Event()
+
+    def score(self, texts: Sequence[str]) -> list[Placement]:
+        if self.pieces == 0:
+            self.reached.set()
+            assert self.let_go.wait(60)
+        self.pieces -= 1
+        return super().score(texts)
+
+
+def over(desk: Desk, seconds: float = 60) -> Any:
     """The job, when it has ended."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -311,15 +328,18 @@ def test_measured_again_the_old_values_are_kept_shown_and_exported(
 
 
 def test_asked_for_twice_it_is_one_job_and_it_can_be_stopped(desk: Desk, restarted: Restart) -> None:
-    desk.client = restarted(delay=0.3)
+    scorer = HeldScorer(pieces=0)
+    desk.client = restarted(scorer=scorer)
     path = f"/api/drafts/{desk.id}/rescore"
     with ThreadPoolExecutor(3) as pool:
         jobs = list(pool.map(lambda _: ok(desk.client.post(path), 202), range(3)))
     assert len({job["id"] for job in jobs}) == 1
+    assert scorer.reached.wait(60)
     assert ok(desk.client.post(f"{path}/stop"))["job"]["status"] == "cancelled"
     assert ok(desk.client.post(f"{path}/stop"))["job"]["status"] == "cancelled"
     assert len(log(desk.client, "rescore.ended")) == 1
-    time.sleep(1.2)
+    scorer.let_go.set()
+    desk.client.app.state.rescorer._thread.submit(bool).result(60)  # type: ignore[attr-defined]  # behind the piece
     assert head(desk)["placement"]["scorer_id"] == "scripted", "what was in hand when it was stopped is let go"
     assert clean(desk.client)
     ok(desk.client.post(path), 202)
@@ -330,15 +350,19 @@ def test_a_stopped_server_goes_on_where_it_was(desk: Desk, restarted: Restart) -
     text = "\n\n".join(f"Cell {i} divides because of age." for i in range(14))
     desk = Desk(desk.client, text)
     place(desk)
-    first = restarted(delay=0.05)
+    scorer = HeldScorer(pieces=1)
+    first = restarted(scorer=scorer)
     desk.client = first
     ok(first.post(f"/api/drafts/{desk.id}/rescore"), 202)
-    end = time.monotonic() + 10
-    while ok(first.get(f"/api/drafts/{desk.id}/rescore"))["job"]["done"] == 0:
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    first.app.state.rescorer.close()  # type: ignore[attr-defined]
+    assert scorer.reached.wait(60)
+    rescorer = first.app.state.rescorer  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(1) as pool:
+        closing = pool.submit(rescorer.close)
+        assert rescorer._closed.wait(60)
+        scorer.let_go.set()
+        closing.result(60)
     left = ok(first.get(f"/api/drafts/{desk.id}/rescore"))["job"]
+    assert (left["status"], left["done"]) == ("running", 2 * rescore.PIECE)
     desk.client = restarted()
     job = over(desk)
     assert (job["id"], job["status"], job["done"]) == (left["id"], "done", 14)
@@ -378,7 +402,7 @@ def test_what_cannot_be_placed_any_more_keeps_its_place_and_holds_nothing_up(
 
 
 def test_a_scorer_changed_meanwhile_ends_it_in_words(desk: Desk, restarted: Restart) -> None:
-    desk.client = restarted(delay=1.0)
+    desk.client = restarted()
     ok(desk.client.post(f"/api/drafts/{desk.id}/rescore"), 202)
     desk.client.app.state.rescorer._closed.set()  # type: ignore[attr-defined]
     desk.client.app.state.rescorer.close()  # type: ignore[attr-defined]
