@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from hypothesis import settings as hypothesis
 from sqlalchemy import create_engine, make_url, text
 from starlette.testclient import TestClient
 
+from app.db import schema
+from app.db.engine import Database
 from app.settings import Settings
 from tests.scripted import ScriptedEngine, scripted_app
 
@@ -122,26 +125,80 @@ def postgresql_server() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
-def postgresql_url(postgresql_server: str) -> Iterator[str]:
-    """A new, empty database."""
+@contextmanager
+def _new_database(server: str, template: str = "template1") -> Iterator[str]:
     name = f"t{uuid.uuid4().hex}"
-    maintenance = create_engine(f"{postgresql_server}/postgres", isolation_level="AUTOCOMMIT")
+    maintenance = create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
     with maintenance.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield make_url(postgresql_server).set(database=name).render_as_string(hide_password=False)
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    yield make_url(server).set(database=name).render_as_string(hide_password=False)
     with maintenance.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     maintenance.dispose()
 
 
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> Iterator[str]:
+    """A new, empty database."""
+    with _new_database(postgresql_server) as url:
+        yield url
+
+
+def _sqlite_file(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "spatialbalancing.sqlite3"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A new, empty database, of either kind in turn."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'data' / 'spatialbalancing.sqlite3'}"
-    url: str = request.getfixturevalue("postgresql_url")
+def empty_db_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A new database of either kind in turn, without tables."""
+    url: str = (
+        f"sqlite:///{_sqlite_file(tmp_path)}"
+        if request.param == "sqlite"
+        else request.getfixturevalue("postgresql_url")
+    )
     return url
+
+
+def _bring_up(url: str) -> None:
+    database = Database(url)
+    schema.upgrade(database)
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with all tables: copies are quicker than migrations, and most tests need one."""
+    file = tmp_path_factory.mktemp("template") / "template.sqlite3"
+    _bring_up(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: str) -> Iterator[str]:
+    """The name of a database with all tables."""
+    with _new_database(postgresql_server) as url:
+        _bring_up(url)
+        yield str(make_url(url).database)
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A new database with all tables."""
+    file = _sqlite_file(tmp_path)
+    file.parent.mkdir()
+    shutil.copy(sqlite_template, file)
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def db_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A new database of either kind in turn, with all tables."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_url")
+        return
+    server, template = (request.getfixturevalue(f"postgresql_{part}") for part in ("server", "template"))
+    with _new_database(server, template) as url:
+        yield url
 
 
 @pytest.fixture

@@ -171,8 +171,8 @@ def test_a_taken_port_is_told_at_once(env):
     assert "PORT=" in done.stderr
 
 
-def test_the_database_is_made_checked_backed_up_and_restored(db_url, env, tmp_path):
-    env = {**env, "SPATIAL_DATABASE_URL": db_url}
+def test_the_database_is_made_checked_backed_up_and_restored(empty_db_url, env, tmp_path):
+    env = {**env, "SPATIAL_DATABASE_URL": empty_db_url}
     assert run("db", "check", env=env).exit_code == 1  # there is none yet
     assert run("db", "upgrade", env=env).exit_code == 0
     assert run("db", "upgrade", env=env).exit_code == 0
@@ -182,7 +182,7 @@ def test_the_database_is_made_checked_backed_up_and_restored(db_url, env, tmp_pa
     assert run("db", "backup", backup, env=env).exit_code == 0
     again = run("db", "backup", backup, env=env)
     assert (again.exit_code, "already there" in again.stderr) == (2, True)
-    engine = create_engine(db_url)
+    engine = create_engine(empty_db_url)
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM alembic_version"))
     engine.dispose()

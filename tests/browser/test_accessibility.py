@@ -33,8 +33,7 @@ def no_violation(page: Page, where: str, *, covered: bool = False) -> None:
     assert found.violations_count == 0, f"{where}: {found.generate_report()}"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1440, 900), (1024, 768)])
+@pytest.mark.parametrize(("scheme", "size"), [("light", (1440, 900)), ("dark", (1024, 768))])
 def test_axe_finds_nothing(scripted: Server, editor: Callable[..., Page], scheme: str, size: tuple[int, int]) -> None:
     page = editor(scripted, color_scheme=scheme, viewport={"width": size[0], "height": size[1]})
     no_violation(page, "first visit")

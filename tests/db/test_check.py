@@ -76,8 +76,8 @@ def test_damage_is_found_and_named(database: Database, damage: str, rule: str) -
     assert all(finding.endswith(".") for finding in findings)
 
 
-def test_an_older_schema_is_told_with_what_to_do(db_url: str) -> None:
-    empty = Database(db_url)
+def test_an_older_schema_is_told_with_what_to_do(empty_db_url: str) -> None:
+    empty = Database(empty_db_url)
     assert "db upgrade" in check(empty)[0]
     schema.upgrade(empty)
     assert check(empty) == []

@@ -16,8 +16,8 @@ from app.db.engine import Database
 
 
 @pytest.fixture
-def database(db_url: str) -> Iterator[Database]:
-    database = Database(db_url)
+def database(empty_db_url: str) -> Iterator[Database]:
+    database = Database(empty_db_url)
     with database.write() as session:
         session.execute(text("CREATE TABLE counter (id INTEGER PRIMARY KEY, n INTEGER)"))
         session.execute(text("INSERT INTO counter VALUES (1, 0)"))

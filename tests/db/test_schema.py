@@ -19,8 +19,8 @@ A_WRITER = "INSERT INTO writer (id, token_hash, created_at, seen_at) VALUES ('w'
 
 
 @pytest.fixture
-def database(db_url: str) -> Iterator[Database]:
-    database = Database(db_url)
+def database(empty_db_url: str) -> Iterator[Database]:
+    database = Database(empty_db_url)
     yield database
     database.close()
 
@@ -66,12 +66,12 @@ def test_a_later_releases_database_is_not_touched(database: Database) -> None:
         schema.upgrade(database)
 
 
-def test_two_servers_starting_at_once_upgrade_one_after_the_other(db_url: str) -> None:
+def test_two_servers_starting_at_once_upgrade_one_after_the_other(empty_db_url: str) -> None:
     code = (
         "import sys; from app.db import schema; from app.db.engine import Database; import app.main\n"
         "db = Database(sys.argv[1]); print(flush=True); sys.stdin.readline(); schema.upgrade(db)"
     )
-    command = [sys.executable, "-c", code, db_url]
+    command = [sys.executable, "-c", code, empty_db_url]
     pipe = subprocess.PIPE
     servers = [
         subprocess.Popen(command, cwd=PROJECT_ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in "ab"

@@ -19,9 +19,9 @@ from tests.writing.desk import Desk, log, ok, refused
 
 
 @pytest.fixture
-def db_url(tmp_path: Path) -> str:
+def db_url(sqlite_url: str) -> str:
     """SQLite; what PostgreSQL does is tried once, at the end."""
-    return f"sqlite:///{tmp_path / 'data.sqlite3'}"
+    return sqlite_url
 
 
 def exported(app: FastAPI) -> list[Comparison]:

@@ -30,9 +30,9 @@ PAGE = {**OWN_PAGE, "Accept": "text/html"}
 
 
 @pytest.fixture
-def db_url(tmp_path: Path) -> str:
+def db_url(sqlite_url: str) -> str:
     """SQL of these pages is SQLAlchemy's alone; the PostgreSQL round is in test_flow."""
-    return f"sqlite:///{tmp_path / 'data' / 'spatialbalancing.sqlite3'}"
+    return sqlite_url
 
 
 @pytest.fixture(autouse=True)

@@ -26,8 +26,8 @@ ONE_CONDITION = SHORT.replace("  - id: baseline\n    name: the chat\n    base: b
 
 
 @pytest.fixture
-def db_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'spatialbalancing.sqlite3'}"
+def db_url(sqlite_url: str) -> str:
+    return sqlite_url
 
 
 @pytest.fixture

@@ -35,11 +35,9 @@ BOTH = pytest.mark.parametrize("db_url", ["sqlite", "postgresql"], indirect=True
 
 
 @pytest.fixture
-def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def db_url(request: pytest.FixtureRequest) -> str:
     """SQLite where nothing else is asked for: most of this is the same on both."""
-    if getattr(request, "param", "sqlite") == "sqlite":
-        return f"sqlite:///{tmp_path / 'data' / 'spatialbalancing.sqlite3'}"
-    url: str = request.getfixturevalue("postgresql_url")
+    url: str = request.getfixturevalue(f"{getattr(request, 'param', 'sqlite')}_url")
     return url
 
 
