@@ -25,7 +25,7 @@ const choosing = () => {
 /** `at` is what a step points to; `count` rises when the writer did what it asks for; `skip` leaves it out. */
 const STEPS = [
   {
-    id: "draft", pane: "draft", side: "right", at: first(".paragraph", "#paragraphs"),
+    id: "draft", pane: "draft", side: "right", at: first(".paragraph", "#paragraphs"), count: onCanvas, // whoever places goes on
     title: "Your draft", words: "Click into it and write; every word is saved. This one is only a sample: change what you like.",
   },
   {

@@ -58,6 +58,16 @@ def test_it_goes_along_with_what_the_writer_does(
     assert complaints.none(), complaints
 
 
+def test_whoever_is_ahead_of_it_is_not_held_up(
+    scripted: Server, editor: Editor, writer: Callable[..., BrowserContext]
+) -> None:
+    page = editor(scripted, context=writer(tour=True))
+    at(page, 0)
+    page.locator("#place-all").click()
+    at(page, 2)
+    node(page, 1).click()
+
+
 def test_it_can_be_left_and_brought_back(
     scripted: Server, editor: Editor, writer: Callable[..., BrowserContext], complaints: Complaints
 ) -> None:
