@@ -151,11 +151,9 @@ def _sqlite_file(tmp_path: Path) -> Path:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_db_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A new database of either kind in turn, without tables."""
-    url: str = (
-        f"sqlite:///{_sqlite_file(tmp_path)}"
-        if request.param == "sqlite"
-        else request.getfixturevalue("postgresql_url")
-    )
+    if request.param == "sqlite":
+        return f"sqlite:///{_sqlite_file(tmp_path)}"
+    url: str = request.getfixturevalue("postgresql_url")
     return url
 
 

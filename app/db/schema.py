@@ -37,14 +37,15 @@ def revision(database: Database) -> str | None:
 def upgrade(database: Database, target: str = "head") -> None:
     """Raises NewerSchema."""
     found = revision(database)
-    known = known_revisions()
-    if target == "head" and found == known[-1]:
-        return
-    if found is not None and found not in known:
-        raise NewerSchema(
-            f"The database is at schema {found}, which this release does not know. "
-            "Use the release that wrote it, or a later one."
-        )
+    if found is not None:
+        known = known_revisions()
+        if found not in known:
+            raise NewerSchema(
+                f"The database is at schema {found}, which this release does not know. "
+                "Use the release that wrote it, or a later one."
+            )
+        if target == "head" and found == known[-1]:
+            return
     command.upgrade(_config(database), target)
 
 

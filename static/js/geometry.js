@@ -117,12 +117,13 @@ export function free({ x, y }, { width, height }, half, frame, taken) {
   return null;
 }
 
-const NAME = { width: 68, height: 15 };
-const AROUND = { below: [0, 29], above: [0, -14], right: [17 + NAME.width / 2, 8], left: [-17 - NAME.width / 2, 8] };
+const MARK_NAME = { width: 68, height: 15 };
+/** From the mark to the middle of its name's lower edge: below, above, right, left. */
+const AROUND = [[0, 29], [0, -14], [17 + MARK_NAME.width / 2, 8], [-17 - MARK_NAME.width / 2, 8]];
 
-/** The box of a mark's words: under it, else where in the frame the nodes (half a side: `half`) lie on them least. */
+/** The box of the whole draft's name: under its mark, else where in the frame the nodes (half a side: `half`) lie on them least. */
 export function nameOfMark({ x, y }, spots, half, { width, height }) {
-  const boxes = Object.values(AROUND).map(([dx, dy]) => ({ left: x + dx - NAME.width / 2, right: x + dx + NAME.width / 2, top: y + dy - NAME.height, bottom: y + dy }));
+  const boxes = AROUND.map(([dx, dy]) => ({ left: x + dx - MARK_NAME.width / 2, right: x + dx + MARK_NAME.width / 2, top: y + dy - MARK_NAME.height, bottom: y + dy }));
   const inside = (box) => box.left >= 0 && box.right <= width && box.top >= 0 && box.bottom <= height;
   const shared = (from, to, middle) => Math.max(0, Math.min(to, middle + half) - Math.max(from, middle - half));
   const covered = (box) => spots.reduce((sum, it) => sum + shared(box.left, box.right, it.x) * shared(box.top, box.bottom, it.y), 0);
